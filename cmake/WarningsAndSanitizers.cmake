@@ -1,0 +1,11 @@
+# The flags that every target of this project is compiled with; external headers come in as SYSTEM and are not held to them.
+add_library(iommu_flags INTERFACE)
+target_compile_options(iommu_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow)
+if(IOMMU_WERROR)
+  target_compile_options(iommu_flags INTERFACE -Werror)
+endif()
+if(IOMMU_SANITIZE)
+  target_compile_options(iommu_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
+  target_link_options(iommu_flags INTERFACE -fsanitize=address,undefined)
+endif()
+target_include_directories(iommu_flags INTERFACE "${PROJECT_SOURCE_DIR}")
