@@ -1,0 +1,209 @@
+// A scenario, resolved: every parameter with the value that the run uses, typed and checked.
+//
+// Does: read TOML files with their bases and --set overrides, check them against the parameter table (parameters.h) and
+// against each other, write them back as TOML and JSON. Does not: open captures, build modules (simulation.h), evaluate
+// expectations (expectations.h).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "platform/config_error.h"
+#include "platform/expectations.h"
+#include "platform/network_address.h"
+
+namespace iommu::platform {
+
+// Enumerators stand in the order of the parameter table's choices.
+enum class Mode { Lt, At };
+enum class LeafSize { Size4KiB, Size2MiB, Size1GiB };
+enum class InvalidationInterface { Queued, Register };
+enum class IommuModel { Vtd };
+enum class LargePages { None, Size2MiB, Size1GiB };
+enum class Replacement { Lru, Fifo, Random, Plru };
+enum class DeviceKind { Generator, Nic };
+enum class Pattern { Linear, Strided, Random };
+enum class Mapping { Translate, PassThrough, None };
+enum class Permissions { Read, Write, ReadWrite };
+enum class MappingPolicy { Static, PerPacket };
+enum class EventAction { InvalidateGlobal, InvalidateDevice, Unmap, Detach, Attach };
+
+struct MemoryConfig {
+  std::uint64_t size_bytes = 0;
+  double latency_ns = 0;
+  double bandwidth_gbytes_per_s = 0;  ///< 10^9 bytes a second per channel; 0 = unlimited
+  unsigned channels = 0;
+};
+
+struct BusConfig {
+  double latency_ns = 0;
+};
+
+struct HostConfig {
+  double access_ns = 0;  ///< CPU time per register or memory access, on top of the transaction's own
+};
+
+struct DdiConfig {
+  LeafSize max_leaf{};
+  unsigned address_width_bits = 0;
+  InvalidationInterface invalidation{};
+};
+
+struct ContextCacheConfig {
+  unsigned entries = 0;
+  unsigned latency_cycles = 0;
+};
+
+struct IotlbConfig {
+  unsigned sets = 0;
+  unsigned ways = 0;
+  Replacement policy{};
+  unsigned ports = 0;
+  unsigned latency_cycles = 0;
+};
+
+/// Paging-structure caches; an entry of level n points to a table of level n-1. 0 entries: this cache is not there.
+struct WalkCacheConfig {
+  unsigned l2_entries = 0;
+  unsigned l3_entries = 0;
+  unsigned l4_entries = 0;
+  unsigned l5_entries = 0;
+  unsigned latency_cycles = 0;
+};
+
+struct WalkerConfig {
+  unsigned slots = 0;
+  unsigned cycles_per_level = 0;
+};
+
+struct InvalidationConfig {
+  unsigned decode_cycles = 0;
+};
+
+struct IommuConfig {
+  std::string name;  ///< the part after "iommu."
+  IommuModel model{};
+  std::uint64_t base_address = 0;  ///< of the register window, 4 KiB aligned
+  double clock_mhz = 0;
+  unsigned host_address_bits = 0;
+  unsigned mgaw_bits = 0;
+  std::vector<unsigned> levels;  ///< ascending, each once
+  LargePages large_pages{};
+  unsigned domain_bits = 0;
+  unsigned fault_records = 0;
+  unsigned max_address_mask = 0;
+  bool queued_invalidation = false;
+  bool pass_through = false;
+  bool zero_length_read = false;
+  bool caching_mode = false;
+  bool page_selective = false;
+  bool plmr = false;
+  bool phmr = false;
+  bool snoop_control = false;
+  bool coherent_walk = false;
+  bool esrtps = false;
+  unsigned version_major = 0;
+  ContextCacheConfig context_cache;
+  IotlbConfig iotlb;
+  WalkCacheConfig walk_cache;
+  WalkerConfig walker;
+  InvalidationConfig invalidation;
+};
+
+struct GeneratorConfig {
+  Pattern pattern{};
+  std::uint64_t window_bytes = 0;  ///< a multiple of 4 KiB
+  std::uint64_t transfer_bytes = 0;
+  std::uint64_t stride_bytes = 0;  ///< Strided only
+  std::uint64_t count = 0;
+  double gap_ns = 0;
+  double write_percent = 0;
+  double start_ns = 0;
+  Mapping mapping{};
+  Permissions permissions{};  ///< Translate only
+  double escape_percent = 0;  ///< Translate only
+  double quantum_ns = 0;      ///< Mode::Lt only
+};
+
+/// A file that a scenario names.
+struct InputFile {
+  std::string shown;  ///< as written, made relative to the scenario file's folder when it was written elsewhere
+  std::filesystem::path path;  ///< to be opened
+};
+
+struct NicConfig {
+  InputFile capture;
+  NetworkAddress local_address;  ///< packets sent from it are transmitted, all others received; None: all are received
+  MappingPolicy policy{};
+  unsigned rx_ring = 0;
+  unsigned tx_ring = 0;
+  std::uint64_t max_packets = 0;  ///< 0 = all
+  double time_scale = 0;          ///< factor on the capture's arrival times; 0: everything arrives at once
+  std::uint64_t buffer_bytes = 0;
+};
+
+struct DeviceConfig {
+  std::string name;  ///< the part after "device."
+  DeviceKind kind{};
+  std::string iommu;            ///< name of an IommuConfig
+  std::uint16_t requester = 0;  ///< bus 15:8, device 7:3, function 2:0; unique on its iommu
+  unsigned outstanding = 0;
+  GeneratorConfig generator;  ///< meaningful for Generator
+  NicConfig nic;              ///< meaningful for Nic
+};
+
+struct EventConfig {
+  double at_ns = 0;
+  EventAction action{};
+  std::string device;  ///< empty for InvalidateGlobal
+};
+
+/// One whole scenario. Devices and events stand in file order (those of a base first), IOMMUs too.
+struct Config {
+  std::string name;
+  std::string description;
+  std::uint64_t seed = 0;
+  Mode mode{};
+  double duration_ns = 0;  ///< 0 = until the devices are done
+  MemoryConfig memory;
+  BusConfig bus;
+  HostConfig host;
+  DdiConfig ddi;
+  std::vector<IommuConfig> iommus;  ///< at least one
+  std::vector<DeviceConfig> devices;
+  std::vector<EventConfig> events;
+  std::vector<Expectation> expectations;
+
+  std::string file;                           ///< the scenario file as the user named it, for messages
+  std::map<std::string, Location> locations;  ///< dotted key -> where its value was written; only keys that were
+
+  /// Where `key` (for instance "device.nic0.capture") was written; the scenario file without a line when it was not.
+  [[nodiscard]] Location where(const std::string& key) const;
+  [[nodiscard]] const IommuConfig* find_iommu(const std::string& iommu_name) const;
+  [[nodiscard]] const DeviceConfig* find_device(const std::string& device_name) const;
+
+  /// The whole scenario as TOML, every applicable parameter written out; reading it again gives an equal Config.
+  [[nodiscard]] std::string to_toml() const;
+  /// The same as JSON, for results. An absolute path is shortened to its file name.
+  [[nodiscard]] nlohmann::ordered_json to_json() const;
+
+  /// Equal in everything that a run depends on (not in `file` and `locations`).
+  friend bool operator==(const Config& a, const Config& b);
+  friend bool operator!=(const Config& a, const Config& b) { return !(a == b); }
+};
+
+/// Reads `file`, its bases, and `overrides` ("key=value", the later wins); checks everything that can be checked
+/// without opening captures. Throws ConfigError with a line for each mistake.
+[[nodiscard]] Config load_config(const std::string& file, const std::vector<std::string>& overrides = {});
+
+/// "00:03.0" and back.
+[[nodiscard]] std::string requester_text(std::uint16_t requester);
+
+/// Nanoseconds as whole picoseconds, rounded to nearest; every duration of a loaded Config is a whole number of them.
+[[nodiscard]] std::uint64_t to_picoseconds(double ns);
+
+}  // namespace iommu::platform
