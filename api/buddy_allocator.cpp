@@ -1,0 +1,184 @@
+#include "api/buddy_allocator.h"
+
+#include <algorithm>
+
+namespace iommu::api {
+
+namespace {
+
+constexpr std::uint64_t order_pages(unsigned order) { return std::uint64_t{1} << order; }
+
+unsigned order_for(std::uint64_t pages) {
+  unsigned order = 0;
+  while (order_pages(order) < pages) ++order;
+  return order;
+}
+
+/// The lowest multiple of `step` (a power of two) at or above `value`; nothing when it does not fit 64 bits.
+std::optional<std::uint64_t> round_up(std::uint64_t value, std::uint64_t step) {
+  const std::uint64_t rounded = (value + step - 1) & ~(step - 1);
+  if (rounded < value) return std::nullopt;
+  return rounded;
+}
+
+/// True when pages [first, first + pages) lie in [min_page, max_page].
+bool within(std::uint64_t first, std::uint64_t pages, std::uint64_t min_page, std::uint64_t max_page) {
+  return first >= min_page && first <= max_page && pages - 1 <= max_page - first;
+}
+
+}  // namespace
+
+BuddyAllocator::BuddyAllocator(unsigned width_bits, std::size_t recent_blocks)
+    : max_order_(std::clamp(width_bits, kMinWidthBits, kMaxWidthBits) - 12),
+      recent_limit_(recent_blocks),
+      free_pages_(order_pages(max_order_)) {
+  free_[max_order_].insert(0);
+}
+
+std::optional<BuddyAllocator::Block> BuddyAllocator::free_block_of(std::uint64_t page) const {
+  for (unsigned order = 0; order <= max_order_; ++order) {
+    const std::uint64_t first = page & ~(order_pages(order) - 1);
+    if (free_[order].count(first) != 0) return Block{first, order};
+  }
+  return std::nullopt;
+}
+
+bool BuddyAllocator::withhold(std::uint64_t first_page, std::uint64_t pages) {
+  if (pages == 0 || first_page >= total_pages() || pages > total_pages() - first_page) return false;
+  merge_recent();
+  const std::uint64_t end = first_page + pages;
+  for (std::uint64_t page = first_page; page < end;) {
+    const std::optional<Block> block = free_block_of(page);
+    if (!block) return false;
+    page = block->first + order_pages(block->order);
+  }
+  for (std::uint64_t page = first_page; page < end;) {
+    const Block block = *free_block_of(page);
+    const std::uint64_t block_end = block.first + order_pages(block.order);
+    const std::uint64_t cut_end = std::min(end, block_end);
+    free_[block.order].erase(block.first);
+    insert_free_range(block.first, page);
+    insert_free_range(cut_end, block_end);
+    page = cut_end;
+  }
+  free_pages_ -= pages;
+  return true;
+}
+
+// Cuts a range out of one former block into aligned blocks, which are by construction not buddies of free ones.
+void BuddyAllocator::insert_free_range(std::uint64_t first, std::uint64_t end) {
+  while (first < end) {
+    unsigned order = 0;
+    while ((first & order_pages(order)) == 0 && order_pages(order + 1) <= end - first) ++order;
+    free_[order].insert(first);
+    first += order_pages(order);
+  }
+}
+
+std::optional<std::uint64_t> BuddyAllocator::allocate(std::uint64_t pages, std::uint64_t min_page,
+                                                      std::uint64_t max_page) {
+  if (pages == 0 || pages > total_pages()) return std::nullopt;
+  const unsigned order = order_for(pages);
+  std::optional<std::uint64_t> first = allocate_recent(order, pages, min_page, max_page);
+  if (!first) first = allocate_lowest(order, pages, min_page, max_page);
+  if (!first && !recent_.empty()) {
+    merge_recent();
+    first = allocate_lowest(order, pages, min_page, max_page);
+  }
+  if (!first) return std::nullopt;
+  in_use_.emplace(*first, order);
+  free_pages_ -= order_pages(order);
+  return first;
+}
+
+std::optional<std::uint64_t> BuddyAllocator::allocate_recent(unsigned order, std::uint64_t pages,
+                                                             std::uint64_t min_page, std::uint64_t max_page) {
+  for (auto it = recent_.rbegin(); it != recent_.rend(); ++it) {
+    if (it->order != order || !within(it->first, pages, min_page, max_page)) continue;
+    const std::uint64_t first = it->first;
+    recent_.erase(std::next(it).base());
+    return first;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> BuddyAllocator::allocate_lowest(unsigned order, std::uint64_t pages,
+                                                             std::uint64_t min_page, std::uint64_t max_page) {
+  const std::optional<std::uint64_t> lowest_start = round_up(min_page, order_pages(order));
+  if (!lowest_start) return std::nullopt;
+  std::optional<Block> source;
+  std::uint64_t best = 0;
+  for (unsigned o = order; o <= max_order_; ++o) {
+    // The first block that ends beyond the lowest possible start holds this order's lowest place.
+    const std::uint64_t reach = order_pages(o) - 1;
+    const auto it = free_[o].lower_bound(*lowest_start > reach ? *lowest_start - reach : 0);
+    if (it == free_[o].end()) continue;
+    const std::uint64_t place = std::max(*it, *lowest_start);
+    if (!within(place, pages, min_page, max_page)) continue;
+    if (source && place >= best) continue;
+    source = Block{*it, o};
+    best = place;
+  }
+  if (!source) return std::nullopt;
+  free_[source->order].erase(source->first);
+  Block part = *source;
+  while (part.order > order) {
+    --part.order;
+    const std::uint64_t upper = part.first + order_pages(part.order);
+    if (best >= upper) {
+      free_[part.order].insert(part.first);
+      part.first = upper;
+    } else {
+      free_[part.order].insert(upper);
+    }
+  }
+  return best;
+}
+
+bool BuddyAllocator::free(std::uint64_t first_page) {
+  const auto it = in_use_.find(first_page);
+  if (it == in_use_.end()) return false;
+  const Block block{first_page, it->second};
+  in_use_.erase(it);
+  free_pages_ += order_pages(block.order);
+  recent_.push_back(block);
+  if (recent_.size() > recent_limit_) {
+    const Block oldest = recent_.front();
+    recent_.pop_front();
+    insert_and_merge(oldest);
+  }
+  return true;
+}
+
+void BuddyAllocator::insert_and_merge(Block block) {
+  while (block.order < max_order_) {
+    const std::uint64_t buddy = block.first ^ order_pages(block.order);
+    const auto it = free_[block.order].find(buddy);
+    if (it == free_[block.order].end()) break;
+    free_[block.order].erase(it);
+    block.first = std::min(block.first, buddy);
+    ++block.order;
+  }
+  free_[block.order].insert(block.first);
+}
+
+void BuddyAllocator::merge_recent() {
+  while (!recent_.empty()) {
+    const Block oldest = recent_.front();
+    recent_.pop_front();
+    insert_and_merge(oldest);
+  }
+}
+
+std::uint64_t BuddyAllocator::block_pages(std::uint64_t first_page) const {
+  const auto it = in_use_.find(first_page);
+  return it == in_use_.end() ? 0 : order_pages(it->second);
+}
+
+std::size_t BuddyAllocator::free_blocks() const {
+  std::size_t count = recent_.size();
+  for (const auto& blocks : free_) count += blocks.size();
+  return count;
+}
+
+}  // namespace iommu::api
