@@ -1,0 +1,60 @@
+// The context cache: what the context structures resolved to, by requester.
+//
+// What it does: find, fill, invalidate by scope, count. What it does not do: cache entries that fault (allowed, but
+// never obliged).
+#pragma once
+
+#include "models/core/address_space.h"
+#include "models/core/invalidation.h"
+#include "models/core/tlb_array.h"
+
+namespace iommu::core {
+
+struct ContextCacheCounters {
+  std::uint64_t lookups = 0;
+  std::uint64_t hits = 0;
+  std::uint64_t fills = 0;
+  std::uint64_t invalidated = 0;
+};
+
+class ContextCache {
+ public:
+  /// Fully associative, LRU; 0 entries switch it off.
+  explicit ContextCache(std::uint32_t entries) : array_(1, entries, Replacement::Lru) {}
+
+  [[nodiscard]] const AddressSpace* find(RequesterId requester) {
+    ++counters_.lookups;
+    const Entry* entry = array_.find(key(requester), 0);
+    if (entry == nullptr) return nullptr;
+    ++counters_.hits;
+    return &entry->space;
+  }
+  [[nodiscard]] const AddressSpace* peek(RequesterId requester) const {
+    const Entry* entry = array_.peek(key(requester), 0);
+    return entry == nullptr ? nullptr : &entry->space;
+  }
+  void fill(RequesterId requester, const AddressSpace& space) {
+    if (array_.capacity() == 0) return;
+    array_.insert(key(requester), 0, {space, requester});
+    ++counters_.fills;
+  }
+  std::size_t invalidate(const ContextScope& scope) {
+    const std::size_t gone = array_.erase_if(
+        [&](std::uint64_t, const Entry& entry) { return scope.covers(entry.space.domain, entry.requester); });
+    counters_.invalidated += gone;
+    return gone;
+  }
+  [[nodiscard]] const ContextCacheCounters& counters() const { return counters_; }
+
+ private:
+  struct Entry {
+    AddressSpace space;
+    RequesterId requester = 0;
+  };
+  [[nodiscard]] static std::uint64_t key(RequesterId requester) { return 0x10000u | std::uint64_t{requester}; }
+
+  TlbArray<Entry> array_;
+  ContextCacheCounters counters_;
+};
+
+}  // namespace iommu::core

@@ -1,0 +1,73 @@
+// The IOTLB's contents: translations of pages of several sizes in one set-associative array.
+//
+// What it does: looks a translation up by requester and address at every page size that is present, fills, invalidates
+// by scope, counts. What it does not do: time beyond an entry's `ready_at`, ports, or modules (models/tlm).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "models/core/invalidation.h"
+#include "models/core/outcome.h"
+#include "models/core/page_format.h"
+#include "models/core/tlb_array.h"
+
+namespace iommu::core {
+
+struct IotlbConfig {
+  std::uint32_t sets = 1;  ///< power of two; 0 switches the IOTLB off
+  std::uint32_t ways = 128;
+  Replacement policy = Replacement::Lru;
+};
+
+struct IotlbEntry {
+  Mapping mapping;
+  Tick ready_at = 0;  ///< the walk that fills it ends then: a look-up before that waits
+};
+
+struct IotlbCounters {
+  std::uint64_t lookups = 0;
+  std::uint64_t hits = 0;
+  std::uint64_t merged = 0;  ///< look-ups of a page whose walk was under way
+  std::uint64_t misses = 0;
+  std::uint64_t fills = 0;
+  std::uint64_t evictions = 0;
+  std::uint64_t invalidated = 0;  ///< entries removed by invalidations
+  std::array<std::uint64_t, kMaxLevels + 1> hits_by_level{};
+};
+
+class IotlbArray {
+ public:
+  explicit IotlbArray(const IotlbConfig& config) : array_(config.sets, config.ways, config.policy) {}
+
+  /// The entry for this requester and input address (below 2^57), or nullptr. Counts a use for replacement, nothing
+  /// else.
+  [[nodiscard]] const IotlbEntry* find(RequesterId tag, Address input);
+  /// The same without a trace, for probes.
+  [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
+
+  void fill(RequesterId tag, const Mapping& mapping, Tick ready_at);
+
+  /// Removes what the scope covers; returns how many entries went.
+  std::size_t invalidate(const TranslationScope& scope);
+
+  [[nodiscard]] std::size_t size() const { return array_.size(); }
+  [[nodiscard]] std::size_t capacity() const { return array_.capacity(); }
+
+  IotlbCounters counters;  ///< kept by the owner for look-ups, by this class for fills, evictions and invalidations
+
+ private:
+  // bit 63 valid, 62:61 level - 1, 60:45 tag, 44:0 page number at 4 KiB granularity divided by the page's size
+  [[nodiscard]] static std::uint64_t key(RequesterId tag, Address input, unsigned level) {
+    return (std::uint64_t{1} << 63) | (std::uint64_t{level - 1} << 61) | (std::uint64_t{tag} << 45) |
+           ((input >> (kPageShift + 9 * (level - 1))) & low_mask(45));
+  }
+  [[nodiscard]] static std::uint64_t set(Address input, unsigned level) {
+    return input >> (kPageShift + 9 * (level - 1));
+  }
+
+  TlbArray<IotlbEntry> array_;
+  std::array<std::size_t, 4> entries_of_level_{};  // sizes that are not present are not looked for
+};
+
+}  // namespace iommu::core
