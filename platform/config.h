@@ -200,9 +200,6 @@ struct Config {
 /// without opening captures. Throws ConfigError with a line for each mistake.
 [[nodiscard]] Config load_config(const std::string& file, const std::vector<std::string>& overrides = {});
 
-/// "00:03.0" and back.
-[[nodiscard]] std::string requester_text(std::uint16_t requester);
-
 /// Nanoseconds as whole picoseconds, rounded to nearest; every duration of a loaded Config is a whole number of them.
 [[nodiscard]] std::uint64_t to_picoseconds(double ns);
 

@@ -1,0 +1,252 @@
+#include "platform/config_checks.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "platform/suggest.h"
+#include "platform/units.h"
+
+namespace iommu::platform {
+
+namespace {
+
+constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kInterruptRange = 0xFEE00000;  // messages, never memory: VT-d sheet 9.4
+constexpr std::uint64_t kInterruptRangeEnd = 0xFEF00000;
+// Room for the registers at their largest: 256 fault records of 16 bytes behind the first page.
+constexpr std::uint64_t kRegisterWindow = 0x2000;
+
+bool is_power_of_two(std::uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
+
+class Checker {
+ public:
+  Checker(const Config& config, Problems& problems) : config_(config), problems_(problems) {}
+
+  void run() {
+    for (const IommuConfig& iommu : config_.iommus) check_iommu(iommu);
+    check_windows();
+    if (config_.devices.empty()) add("", "a scenario needs at least one device, such as [device.dma0]");
+    for (const DeviceConfig& device : config_.devices) check_device(device);
+    check_requesters();
+    check_memory();
+    check_events();
+  }
+
+ private:
+  void add(const std::string& key, const std::string& message) { problems_.add(config_.where(key), message); }
+
+  void check_iommu(const IommuConfig& iommu) {
+    const std::string key = "iommu." + iommu.name + ".";
+    const unsigned deepest = 12 + 9 * iommu.levels.back();
+    if (iommu.mgaw_bits > deepest) {
+      add(key + "mgaw_bits", key + "mgaw_bits = " + std::to_string(iommu.mgaw_bits) + ": more than tables of " +
+                                 std::to_string(iommu.levels.back()) + " levels reach; allowed: at most " +
+                                 std::to_string(deepest) + ", or more " + key + "levels");
+    }
+    if (iommu.mgaw_bits < iommu.host_address_bits) {
+      add(key + "mgaw_bits", key + "mgaw_bits = " + std::to_string(iommu.mgaw_bits) + ": less than " + key +
+                                 "host_address_bits = " + std::to_string(iommu.host_address_bits) +
+                                 "; allowed: at least as many");
+    }
+    if (!is_power_of_two(iommu.iotlb.sets)) {
+      add(key + "iotlb.sets", key + "iotlb.sets = " + std::to_string(iommu.iotlb.sets) + ": allowed: a power of two");
+    }
+    if (iommu.iotlb.policy == Replacement::Plru && !is_power_of_two(iommu.iotlb.ways)) {
+      add(key + "iotlb.ways", key + "iotlb.ways = " + std::to_string(iommu.iotlb.ways) + ": with " + key +
+                                  "iotlb.policy = \"plru\" allowed: a power of two");
+    }
+    check_invalidation(iommu, key);
+  }
+
+  void check_invalidation(const IommuConfig& iommu, const std::string& key) {
+    const bool queued = config_.ddi.invalidation == InvalidationInterface::Queued;
+    if (queued && !iommu.queued_invalidation) {
+      add("ddi.invalidation",
+          "ddi.invalidation = \"queued\": " + key + "queued_invalidation is false; allowed: \"register\"");
+    }
+    if (!queued && iommu.version_major >= 6) {
+      add("ddi.invalidation", "ddi.invalidation = \"register\": " + key +
+                                  "version_major = " + std::to_string(iommu.version_major) +
+                                  " has no invalidation by registers; allowed: \"queued\"");
+    }
+    if (!iommu.queued_invalidation && iommu.version_major >= 6) {
+      add(key + "queued_invalidation", key + "queued_invalidation = false: " + key +
+                                           "version_major = " + std::to_string(iommu.version_major) +
+                                           " has no other way to invalidate; allowed: true");
+    }
+  }
+
+  void check_windows() {
+    for (std::size_t i = 0; i < config_.iommus.size(); ++i) {
+      const IommuConfig& iommu = config_.iommus[i];
+      const std::string key = "iommu." + iommu.name + ".base_address";
+      const std::string found = key + " = " + hex_text(iommu.base_address) + ": ";
+      const std::uint64_t end = iommu.base_address + kRegisterWindow;
+      if (iommu.base_address % kPageBytes != 0) add(key, found + "allowed: a multiple of 0x1000");
+      if (end > std::uint64_t{1} << iommu.host_address_bits) {
+        add(key, found + "beyond the " + std::to_string(iommu.host_address_bits) + " bits of iommu." + iommu.name +
+                     ".host_address_bits");
+      }
+      if (iommu.base_address < kInterruptRangeEnd && end > kInterruptRange) {
+        add(key, found + "in the interrupt range 0xfee00000 to 0xfeefffff");
+      }
+      for (std::size_t j = 0; j < i; ++j) {
+        const std::uint64_t other = config_.iommus[j].base_address;
+        if (iommu.base_address < other + kRegisterWindow && other < end) {
+          add(key, found + "overlaps the registers of iommu." + config_.iommus[j].name + " at " + hex_text(other) +
+                       "; allowed: at least 0x2000 apart");
+        }
+      }
+    }
+  }
+
+  void check_device(const DeviceConfig& device) {
+    const std::string key = "device." + device.name + ".";
+    const IommuConfig* iommu = config_.find_iommu(device.iommu);
+    if (iommu == nullptr) {
+      std::vector<std::string> names;
+      std::string list;
+      for (const IommuConfig& candidate : config_.iommus) {
+        names.push_back(candidate.name);
+        list += (list.empty() ? "" : ", ") + quote(candidate.name);
+      }
+      add(key + "iommu", key + "iommu = " + quote(device.iommu) + ": there is no such IOMMU; allowed: " + list);
+      return;
+    }
+    check_width(device, *iommu, key);
+    if (device.kind == DeviceKind::Generator) check_generator(device.generator, *iommu, key);
+  }
+
+  void check_width(const DeviceConfig& device, const IommuConfig& iommu, const std::string& key) {
+    if (device.kind == DeviceKind::Generator && device.generator.mapping != Mapping::Translate) return;
+    if (config_.ddi.address_width_bits > iommu.mgaw_bits) {
+      add("ddi.address_width_bits", "ddi.address_width_bits = " + std::to_string(config_.ddi.address_width_bits) +
+                                        ": " + key + "iommu = " + quote(device.iommu) + " takes " +
+                                        std::to_string(iommu.mgaw_bits) + " bits; allowed: at most that");
+    }
+  }
+
+  void check_generator(const GeneratorConfig& generator, const IommuConfig& iommu, const std::string& key) {
+    if (generator.window_bytes % kPageBytes != 0) {
+      add(key + "window_bytes",
+          key + "window_bytes = " + std::to_string(generator.window_bytes) + ": allowed: a multiple of 4096");
+    }
+    if (generator.transfer_bytes > generator.window_bytes) {
+      add(key + "transfer_bytes", key + "transfer_bytes = " + std::to_string(generator.transfer_bytes) +
+                                      ": more than " + key +
+                                      "window_bytes = " + std::to_string(generator.window_bytes));
+    }
+    if (generator.pattern == Pattern::Strided && generator.stride_bytes > generator.window_bytes) {
+      add(key + "stride_bytes", key + "stride_bytes = " + std::to_string(generator.stride_bytes) + ": more than " +
+                                    key + "window_bytes = " + std::to_string(generator.window_bytes));
+    }
+    if (generator.mapping == Mapping::PassThrough && !iommu.pass_through) {
+      add(key + "mapping", key + "mapping = \"pass_through\": iommu." + iommu.name + ".pass_through is false");
+    }
+    if (generator.mapping == Mapping::Translate &&
+        generator.window_bytes >> (config_.ddi.address_width_bits - 1) != 0) {
+      add(key + "window_bytes", key + "window_bytes = " + std::to_string(generator.window_bytes) +
+                                    ": more than half of the " + std::to_string(config_.ddi.address_width_bits) +
+                                    " bits of ddi.address_width_bits");
+    }
+  }
+
+  void check_requesters() {
+    std::map<std::pair<std::string, std::uint16_t>, std::string> seen;
+    for (const DeviceConfig& device : config_.devices) {
+      const auto [other, fresh] = seen.insert({{device.iommu, device.requester}, device.name});
+      if (fresh) continue;
+      const std::string key = "device." + device.name + ".requester";
+      add(key, key + " = " + quote(requester_text(device.requester)) + ": device." + other->second +
+                   " on the same IOMMU has it");
+    }
+  }
+
+  void check_memory() {
+    for (const IommuConfig& iommu : config_.iommus) {
+      if (config_.memory.size_bytes > std::uint64_t{1} << iommu.host_address_bits) {
+        add("memory.size_bytes", "memory.size_bytes = " + quote(size_text(config_.memory.size_bytes)) +
+                                     ": beyond the " + std::to_string(iommu.host_address_bits) + " bits of iommu." +
+                                     iommu.name + ".host_address_bits");
+      }
+    }
+    std::uint64_t windows = 0;
+    for (const DeviceConfig& device : config_.devices) {
+      if (device.kind == DeviceKind::Generator) windows += device.generator.window_bytes;
+    }
+    if (windows >= config_.memory.size_bytes) {
+      add("memory.size_bytes", "memory.size_bytes = " + quote(size_text(config_.memory.size_bytes)) +
+                                   ": the windows of all generators need " + size_text(windows) +
+                                   " and tables some more");
+    }
+  }
+
+  /// Follows each device through the events in the order of their times, those of one time in file order.
+  void check_events() {
+    std::vector<std::size_t> order(config_.events.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
+      return config_.events[a].at_ns < config_.events[b].at_ns;
+    });
+    std::set<std::string> detached;
+    std::set<std::string> unmapped;
+    for (const std::size_t i : order) {
+      const EventConfig& event = config_.events[i];
+      const std::string key = "event." + std::to_string(i);
+      if (event.action == EventAction::InvalidateGlobal) {
+        if (!event.device.empty()) add(key + ".device", key + ".device is not for action = \"invalidate_global\"");
+        continue;
+      }
+      const DeviceConfig* device = config_.find_device(event.device);
+      if (device == nullptr) {
+        add_unknown_device(event, key);
+        continue;
+      }
+      check_device_event(event, *device, key, detached, unmapped);
+    }
+  }
+
+  void add_unknown_device(const EventConfig& event, const std::string& key) {
+    if (event.device.empty()) {
+      add(key, "missing key \"" + key + ".device\"; allowed: the name of a device");
+      return;
+    }
+    std::vector<std::string> names;
+    for (const DeviceConfig& candidate : config_.devices) names.push_back(candidate.name);
+    add(key + ".device",
+        key + ".device = " + quote(event.device) + ": there is no such device" + did_you_mean(event.device, names));
+  }
+
+  void check_device_event(const EventConfig& event, const DeviceConfig& device, const std::string& key,
+                          std::set<std::string>& detached, std::set<std::string>& unmapped) {
+    const std::string who = key + ".device = " + quote(device.name) + ": ";
+    const bool generator = device.kind == DeviceKind::Generator;
+    if (event.action == EventAction::InvalidateDevice) return;
+    if (generator && device.generator.mapping == Mapping::None) {
+      add(key + ".device", who + "with mapping = \"none\" it has no domain");
+    } else if (event.action == EventAction::Unmap) {
+      if (!generator) {
+        add(key + ".device", who + "a nic's driver owns its mappings; allowed for unmap: a generator");
+      } else if (device.generator.mapping != Mapping::Translate) {
+        add(key + ".device", who + "with mapping = \"pass_through\" it has no mapped window");
+      } else if (!unmapped.insert(device.name).second) {
+        add(key + ".device", who + "its window is unmapped already");
+      }
+    } else if (event.action == EventAction::Detach) {
+      if (!detached.insert(device.name).second) add(key + ".device", who + "it is detached already");
+    } else if (detached.erase(device.name) == 0) {
+      add(key + ".device", who + "it is attached already");
+    }
+  }
+
+  const Config& config_;
+  Problems& problems_;
+};
+
+}  // namespace
+
+void check_config(const Config& config, Problems& problems) { Checker(config, problems).run(); }
+
+}  // namespace iommu::platform

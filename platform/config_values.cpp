@@ -1,0 +1,61 @@
+#include "platform/config_values.h"
+
+#include <map>
+#include <type_traits>
+
+#include "platform/config_fields.h"
+
+namespace iommu::platform {
+
+namespace {
+
+template <class T>
+Value to_value(const Parameter& parameter, const T& field) {
+  if constexpr (std::is_enum_v<T>) {
+    return std::string(parameter.choices.at(static_cast<std::size_t>(field)));
+  } else if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, double>) {
+    return field;
+  } else if constexpr (std::is_integral_v<T>) {
+    return static_cast<std::uint64_t>(field);
+  } else if constexpr (std::is_same_v<T, NetworkAddress>) {
+    return field.text;
+  } else if constexpr (std::is_same_v<T, InputFile>) {
+    return field.shown;
+  } else {
+    return field;  // text and lists
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigValue> values_of(const Config& config) {
+  std::vector<ConfigValue> values;
+  std::map<std::string, std::string> choices;  // key -> value
+  visit_config(config, [&](const std::string& key, const auto& field) {
+    ConfigValue entry;
+    entry.key = key;
+    entry.parameter = find_parameter(key);
+    entry.value = to_value(*entry.parameter, field);
+    if (entry.parameter->type == ValueType::Choice) choices[key] = std::get<std::string>(entry.value);
+    values.push_back(std::move(entry));
+  });
+  for (ConfigValue& entry : values) {
+    for (const Condition& condition : entry.parameter->conditions) {
+      // Conditions name a sibling: the parameters that have some stand directly in their instance's table.
+      const std::string key = condition.key.front() == '/'
+                                  ? std::string(condition.key.substr(1))
+                                  : entry.key.substr(0, entry.key.rfind('.') + 1) + std::string(condition.key);
+      if (choices.at(key) == condition.value) continue;
+      entry.applies = false;
+      entry.unmet_key = key;
+      entry.unmet_value = condition.value;
+      entry.unmet_found = choices.at(key);
+      break;
+    }
+    // The only parameter whose default is "none": there is nothing to write.
+    if (entry.parameter->computed == "none" && std::get<std::string>(entry.value).empty()) entry.applies = false;
+  }
+  return values;
+}
+
+}  // namespace iommu::platform

@@ -1,0 +1,269 @@
+// The table itself. One line of meaning each; what a parameter does in the model stands in docs.
+#include <limits>
+
+#include "platform/parameters.h"
+
+namespace iommu::platform {
+
+namespace {
+
+using Choices = std::vector<std::string_view>;
+using Conditions = std::vector<Condition>;
+
+constexpr std::uint64_t kKiB = std::uint64_t{1} << 10;
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
+constexpr std::uint64_t kMaxNs = 1'000'000'000'000;  // 1000 s, which still is a whole number of ps in a double
+constexpr std::uint64_t kMaxLatencyNs = 1'000'000'000;
+constexpr auto kMaxInteger = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+
+Parameter flag(std::string_view name, std::string_view fallback, std::string_view meaning) {
+  Parameter p;
+  p.name = name;
+  p.type = ValueType::Bool;
+  p.fallback = fallback;
+  p.meaning = meaning;
+  return p;
+}
+
+Parameter ranged(ValueType type, std::string_view unit, std::string_view name, std::uint64_t minimum,
+                 std::uint64_t maximum, std::string_view fallback, std::string_view meaning) {
+  Parameter p;
+  p.name = name;
+  p.type = type;
+  p.unit = unit;
+  p.minimum = minimum;
+  p.maximum = maximum;
+  p.fallback = fallback;
+  p.meaning = meaning;
+  return p;
+}
+
+Parameter integer(std::string_view name, std::uint64_t minimum, std::uint64_t maximum, std::string_view fallback,
+                  std::string_view meaning) {
+  return ranged(ValueType::Unsigned, "", name, minimum, maximum, fallback, meaning);
+}
+
+Parameter bits(std::string_view name, std::uint64_t minimum, std::uint64_t maximum, std::string_view fallback,
+               std::string_view meaning) {
+  return ranged(ValueType::Unsigned, "bits", name, minimum, maximum, fallback, meaning);
+}
+
+Parameter cycles(std::string_view name, std::string_view fallback, std::string_view meaning) {
+  return ranged(ValueType::Unsigned, "cycles", name, 0, 1'000'000, fallback, meaning);
+}
+
+Parameter number(std::string_view unit, std::string_view name, std::uint64_t minimum, std::uint64_t maximum,
+                 std::string_view fallback, std::string_view meaning) {
+  return ranged(ValueType::Number, unit, name, minimum, maximum, fallback, meaning);
+}
+
+Parameter duration(std::string_view name, std::uint64_t maximum, std::string_view fallback, std::string_view meaning) {
+  return ranged(ValueType::Duration, "ns", name, 0, maximum, fallback, meaning);
+}
+
+Parameter size(std::string_view name, std::uint64_t minimum, std::uint64_t maximum, std::string_view fallback,
+               std::string_view meaning) {
+  return ranged(ValueType::Size, "bytes", name, minimum, maximum, fallback, meaning);
+}
+
+Parameter choice(std::string_view name, Choices choices, std::string_view fallback, std::string_view meaning) {
+  Parameter p;
+  p.name = name;
+  p.type = ValueType::Choice;
+  p.choices = std::move(choices);
+  p.fallback = fallback;
+  p.meaning = meaning;
+  return p;
+}
+
+Parameter text(ValueType type, std::string_view name, std::string_view fallback, std::string_view computed,
+               std::string_view meaning) {
+  Parameter p;
+  p.name = name;
+  p.type = type;
+  p.fallback = fallback;
+  p.computed = computed;
+  p.meaning = meaning;
+  return p;
+}
+
+Parameter required(Parameter p) {
+  p.required = true;
+  p.fallback = {};
+  return p;
+}
+
+Parameter only_if(Conditions conditions, Parameter p) {
+  p.conditions = std::move(conditions);
+  return p;
+}
+
+Parameter among(std::vector<unsigned> allowed, Parameter p) {
+  p.allowed = std::move(allowed);
+  return p;
+}
+
+void add_platform(std::vector<Parameter>& t) {
+  t.push_back(text(ValueType::String, "name", "", "the scenario file's name without .toml", "Name that reports show."));
+  t.push_back(text(ValueType::String, "description", "\"\"", "", "What the scenario is about."));
+  t.push_back(integer("seed", 0, kMaxInteger, "1", "Seed of everything random; the same seed gives the same result."));
+  t.push_back(
+      choice("mode", {"lt", "at"}, "\"lt\"",
+             "Transport of DMA transactions: loosely timed (b_transport) or approximately timed (nb_transport)."));
+  t.push_back(
+      duration("duration_ns", kMaxNs, "0", "Simulated time after which the run ends; 0: when all devices are done."));
+  t.push_back(
+      size("memory.size_bytes", 16 * kMiB, 16 * kTiB, "\"64GiB\"", "Size of main memory, which begins at address 0."));
+  t.push_back(
+      duration("memory.latency_ns", kMaxLatencyNs, "70", "Time from a request's arrival at memory to its first data."));
+  t.push_back(number("GB/s", "memory.bandwidth_gbytes_per_s", 0, 1'000'000, "25.6",
+                     "Bandwidth of each channel in 10^9 bytes a second; 0: unlimited."));
+  t.push_back(integer("memory.channels", 1, 64, "1", "Number of memory channels, interleaved by cache line."));
+  t.push_back(
+      duration("bus.latency_ns", kMaxLatencyNs, "5", "Time that the bus adds to each transaction that crosses it."));
+  t.push_back(
+      duration("host.access_ns", kMaxLatencyNs, "2",
+               "CPU time of each register or memory access of system software, besides the access's own latency."));
+  t.push_back(choice("ddi.max_leaf", {"4KiB", "2MiB", "1GiB"}, "\"2MiB\"",
+                     "Largest leaf that system software maps with, where range and hardware allow it."));
+  t.push_back(
+      bits("ddi.address_width_bits", 32, 57, "39", "Width of the logical addresses that domains allocate from."));
+  t.push_back(choice("ddi.invalidation", {"queued", "register"}, "\"queued\"",
+                     "How system software invalidates: by the invalidation queue or by registers."));
+}
+
+void add_iommu(std::vector<Parameter>& t) {
+  t.push_back(choice("iommu.*.model", {"vtd"}, "\"vtd\"", "Architecture of this IOMMU."));
+  t.push_back(ranged(ValueType::Address, "", "iommu.*.base_address", 0, kMaxInteger, "0xFED90000",
+                     "Address of the register window; 4 KiB aligned."));
+  t.push_back(ranged(ValueType::Frequency, "MHz", "iommu.*.clock_mhz", 1, 100'000, "1000",
+                     "Clock that the IOMMU's cycles are counted in."));
+  t.push_back(bits("iommu.*.host_address_bits", 32, 52, "46",
+                   "Width of host physical addresses; bits above are reserved in tables."));
+  t.push_back(bits("iommu.*.mgaw_bits", 32, 57, "48", "CAP.MGAW: widest input address; at least host_address_bits."));
+  t.push_back(among({3, 4, 5}, ranged(ValueType::UnsignedList, "", "iommu.*.levels", 1, 3, "[3, 4]",
+                                      "CAP.SAGAW: numbers of table levels that can be used (39, 48, 57 bits).")));
+  t.push_back(choice("iommu.*.large_pages", {"none", "2MiB", "1GiB"}, "\"1GiB\"",
+                     "CAP.SSLPS: largest leaf; 1GiB includes 2MiB."));
+  t.push_back(
+      among({4, 6, 8, 10, 12, 14, 16}, bits("iommu.*.domain_bits", 4, 16, "16", "CAP.ND: width of domain ids.")));
+  t.push_back(integer("iommu.*.fault_records", 1, 256, "8", "CAP.NFR: number of fault-recording registers."));
+  t.push_back(integer("iommu.*.max_address_mask", 0, 63, "18",
+                      "CAP.MAMV: largest address mask of a page-selective invalidation."));
+  t.push_back(flag("iommu.*.queued_invalidation", "true", "ECAP.QI: there is an invalidation queue."));
+  t.push_back(flag("iommu.*.pass_through", "true", "ECAP.PT: translation type pass-through can be used."));
+  t.push_back(flag("iommu.*.zero_length_read", "true", "CAP.ZLR: zero-length reads of write-only pages are allowed."));
+  t.push_back(flag("iommu.*.caching_mode", "false", "CAP.CM: entries that are not present may be cached."));
+  t.push_back(flag("iommu.*.page_selective", "true", "CAP.PSI: page-selective IOTLB invalidation."));
+  t.push_back(flag("iommu.*.plmr", "true", "CAP.PLMR: there is a protected low-memory range."));
+  t.push_back(flag("iommu.*.phmr", "true", "CAP.PHMR: there is a protected high-memory range."));
+  t.push_back(flag("iommu.*.snoop_control", "true", "ECAP.SC: leaf entries have a snoop bit."));
+  t.push_back(flag("iommu.*.coherent_walk", "true", "ECAP.C: table reads see what software has in its caches."));
+  t.push_back(flag("iommu.*.esrtps", "false", "CAP.ESRTPS: setting the root pointer invalidates all caches."));
+  t.push_back(integer("iommu.*.version_major", 1, 15, "1",
+                      "VER.MAX: architecture's major version; from 6 on there is no invalidation by registers."));
+  t.push_back(integer("iommu.*.context_cache.entries", 0, 65536, "64", "Entries of the context cache; 0: none."));
+  t.push_back(cycles("iommu.*.context_cache.latency_cycles", "1", "Time of a context-cache look-up."));
+  t.push_back(integer("iommu.*.iotlb.sets", 1, 65536, "1", "Sets of the IOTLB; a power of two."));
+  t.push_back(integer("iommu.*.iotlb.ways", 1, 65536, "128", "Ways of the IOTLB."));
+  t.push_back(
+      choice("iommu.*.iotlb.policy", {"lru", "fifo", "random", "plru"}, "\"lru\"", "Replacement policy of the IOTLB."));
+  t.push_back(integer("iommu.*.iotlb.ports", 1, 64, "1", "Look-ups that can begin in one cycle."));
+  t.push_back(cycles("iommu.*.iotlb.latency_cycles", "2", "Time of an IOTLB look-up."));
+  t.push_back(integer("iommu.*.walk_cache.l2_entries", 0, 65536, "64",
+                      "Cached level-2 entries (each points to a level-1 table); 0: none."));
+  t.push_back(integer("iommu.*.walk_cache.l3_entries", 0, 65536, "32",
+                      "Cached level-3 entries (each points to a level-2 table); 0: none."));
+  t.push_back(integer("iommu.*.walk_cache.l4_entries", 0, 65536, "16",
+                      "Cached level-4 entries (each points to a level-3 table); 0: none."));
+  t.push_back(integer("iommu.*.walk_cache.l5_entries", 0, 65536, "8",
+                      "Cached level-5 entries (each points to a level-4 table); 0: none."));
+  t.push_back(cycles("iommu.*.walk_cache.latency_cycles", "1", "Time of a look-up in the walk caches."));
+  t.push_back(integer("iommu.*.walker.slots", 1, 4096, "8", "Walks that can be under way at once."));
+  t.push_back(cycles("iommu.*.walker.cycles_per_level", "2",
+                     "Time that the walker takes for each level besides the memory read."));
+  t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10", "Time to decode one invalidation descriptor."));
+}
+
+void add_device(std::vector<Parameter>& t) {
+  const Conditions generator{{"kind", "generator"}};
+  const Conditions translated{{"kind", "generator"}, {"mapping", "translate"}};
+  const Conditions nic{{"kind", "nic"}};
+  t.push_back(choice("device.*.kind", {"generator", "nic"}, "\"generator\"", "What the device is."));
+  t.push_back(text(ValueType::String, "device.*.iommu", "\"0\"", "",
+                   "Name of the IOMMU that the device's requests go through."));
+  t.push_back(text(ValueType::Requester, "device.*.requester", "", "the next free device number from 00:03.0 on",
+                   "PCI bus:device.function, in hexadecimal, by which the IOMMU knows the device."));
+  t.push_back(integer("device.*.outstanding", 1, 4096, "8", "Requests that the device can have under way."));
+  t.push_back(only_if(generator, choice("device.*.pattern", {"linear", "strided", "random"}, "\"linear\"",
+                                        "Order of the addresses accessed.")));
+  t.push_back(only_if(generator, size("device.*.window_bytes", 4 * kKiB, kTiB, "\"1MiB\"",
+                                      "Size of the mapped window that is accessed; a multiple of 4KiB.")));
+  t.push_back(only_if(generator, size("device.*.transfer_bytes", 1, 4 * kKiB, "64", "Bytes of each access.")));
+  t.push_back(only_if(
+      {{"kind", "generator"}, {"pattern", "strided"}},
+      size("device.*.stride_bytes", 1, kTiB, "4096", "Distance of successive accesses; wraps at the window's end.")));
+  t.push_back(only_if(generator, integer("device.*.count", 1, 1'000'000'000'000, "10000", "Number of accesses.")));
+  t.push_back(only_if(
+      generator, duration("device.*.gap_ns", kMaxLatencyNs, "0", "Time between the starts of two accesses at least.")));
+  t.push_back(only_if(generator, number("%", "device.*.write_percent", 0, 100, "0",
+                                        "Share of the accesses that write; drawn at random.")));
+  t.push_back(only_if(generator, duration("device.*.start_ns", kMaxNs, "0",
+                                          "Time of the first access, counted from the end of the set-up.")));
+  t.push_back(only_if(
+      generator, choice("device.*.mapping", {"translate", "pass_through", "none"}, "\"translate\"",
+                        "How system software sets the device up: a translated window, pass-through, or not at all.")));
+  t.push_back(only_if(translated, choice("device.*.permissions", {"read", "write", "read_write"}, "\"read_write\"",
+                                         "What the window's mapping allows.")));
+  t.push_back(only_if(translated, number("%", "device.*.escape_percent", 0, 100, "0",
+                                         "Share of the accesses that go outside the mapped window; drawn at random.")));
+  t.push_back(
+      only_if({{"kind", "generator"}, {"/mode", "lt"}},
+              duration("device.*.quantum_ns", kMaxLatencyNs, "0",
+                       "How far the device may run ahead of simulated time (temporal decoupling); 0: not at all.")));
+  t.push_back(
+      only_if(nic, required(text(ValueType::File, "device.*.capture", "", "",
+                                 "Packet capture (pcap or pcapng) whose packets the device sends and receives."))));
+  t.push_back(only_if(
+      nic, text(ValueType::NetworkAddress, "device.*.local_address", "\"\"", "",
+                "MAC, IPv4 or IPv6 address of the device's side: packets from it are transmitted, all others received; "
+                "\"\": all are received.")));
+  t.push_back(only_if(nic, choice("device.*.policy", {"static", "per_packet"}, "\"static\"",
+                                  "Buffers are mapped once, or mapped and unmapped for each packet.")));
+  t.push_back(only_if(nic, integer("device.*.rx_ring", 2, 65536, "256", "Descriptors of the receive ring.")));
+  t.push_back(only_if(nic, integer("device.*.tx_ring", 2, 65536, "256", "Descriptors of the transmit ring.")));
+  t.push_back(only_if(nic, integer("device.*.max_packets", 0, 1'000'000'000'000, "0",
+                                   "Packets of the capture that are used; 0: all.")));
+  t.push_back(only_if(nic, number("", "device.*.time_scale", 0, 1'000'000, "1.0",
+                                  "Factor on the capture's arrival times; 0: all packets arrive at once.")));
+  t.push_back(only_if(nic, size("device.*.buffer_bytes", 64, 64 * kKiB, "2048", "Size of each packet buffer.")));
+}
+
+void add_event(std::vector<Parameter>& t) {
+  t.push_back(required(duration("event.*.at_ns", kMaxNs, "", "When it happens, counted from the end of the set-up.")));
+  t.push_back(required(choice(
+      "event.*.action", {"invalidate_global", "invalidate_device", "unmap", "detach", "attach"}, "",
+      "What system software does: drop all cached translations, or those of one device; unmap a generator's window; "
+      "detach a device from its domain; attach it again.")));
+  t.push_back(text(ValueType::String, "event.*.device", "", "none",
+                   "Name of the device; every action but invalidate_global needs it."));
+}
+
+std::vector<Parameter> build() {
+  std::vector<Parameter> table;
+  add_platform(table);
+  add_iommu(table);
+  add_device(table);
+  add_event(table);
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Parameter>& parameter_table() {
+  static const std::vector<Parameter> table = build();
+  return table;
+}
+
+}  // namespace iommu::platform
