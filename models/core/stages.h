@@ -1,0 +1,89 @@
+// Where the time of a translated access goes: the stages that every request's latency is divided into.
+//
+// What it does: names stages and outcomes and adds up times; the stages of a request sum exactly to its latency. What
+// it does not do: measure (the modules charge stages as they pass) or keep statistics (see DmaStatistics in
+// models/tlm).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "models/core/types.h"
+
+namespace iommu::core {
+
+enum class Stage : std::uint8_t {
+  IssueWait,      ///< at the master: ready to go, but its limit of outstanding requests is reached
+  Upstream,       ///< between the master and the translation unit, and back
+  ContextCache,   ///< context-cache look-up
+  ContextRead,    ///< reading root and context entries
+  IotlbPortWait,  ///< all IOTLB ports busy
+  Iotlb,          ///< IOTLB look-up
+  MergeWait,      ///< another request's walk of the same page was under way
+  WalkSlotWait,   ///< all walker slots busy
+  WalkCache,      ///< paging-structure cache look-up
+  WalkLevel5,     ///< reading the entry of this level, the walker's own cycles included
+  WalkLevel4,
+  WalkLevel3,
+  WalkLevel2,
+  WalkLevel1,
+  MemoryWait,      ///< structure reads waiting for a busy bus or memory
+  Downstream,      ///< the access itself beyond the translation unit
+  DownstreamWait,  ///< the access itself waiting for a busy bus or memory
+  Retry,           ///< work thrown away because an invalidation overtook it
+  kCount,
+};
+inline constexpr std::size_t kStageCount = static_cast<std::size_t>(Stage::kCount);
+
+/// Name as results show it, for example "walk_level_1".
+[[nodiscard]] const char* stage_name(Stage stage);
+[[nodiscard]] constexpr Stage walk_level_stage(unsigned level) {
+  return static_cast<Stage>(static_cast<unsigned>(Stage::WalkLevel1) + 1 - level);
+}
+
+/// How an access was translated, as statistics are kept by.
+enum class OutcomeClass : std::uint8_t {
+  Untranslated,  ///< translation was off, or an interrupt
+  PassThrough,
+  Hit,
+  Merged,  ///< shared the walk of another request
+  Walk1,   ///< a walk that read one entry
+  Walk2,
+  Walk3,
+  Walk4,
+  Walk5,
+  Fault,  ///< blocked, or refused by memory
+  kCount,
+};
+inline constexpr std::size_t kOutcomeCount = static_cast<std::size_t>(OutcomeClass::kCount);
+[[nodiscard]] const char* outcome_name(OutcomeClass outcome);
+/// A walk that read `entries` entries; one that a cached upper part ended at once counts as one entry.
+[[nodiscard]] constexpr OutcomeClass walk_outcome(unsigned entries) {
+  return static_cast<OutcomeClass>(static_cast<unsigned>(OutcomeClass::Walk1) + (entries == 0 ? 0 : entries - 1));
+}
+
+/// Ticks spent in each stage by one access.
+class StageTimes {
+ public:
+  void charge(Stage stage, Tick ticks) { ticks_[static_cast<std::size_t>(stage)] += ticks; }
+  [[nodiscard]] Tick of(Stage stage) const { return ticks_[static_cast<std::size_t>(stage)]; }
+  [[nodiscard]] Tick total() const {
+    Tick sum = 0;
+    for (const Tick ticks : ticks_) sum += ticks;
+    return sum;
+  }
+  void clear() { ticks_.fill(0); }
+  /// Everything so far becomes `stage`: for work that has to be done again.
+  void collapse_into(Stage stage) {
+    const Tick sum = total();
+    clear();
+    charge(stage, sum);
+  }
+  [[nodiscard]] const std::array<Tick, kStageCount>& all() const { return ticks_; }
+
+ private:
+  std::array<Tick, kStageCount> ticks_{};
+};
+
+}  // namespace iommu::core

@@ -1,0 +1,51 @@
+#include "models/tlm/iotlb.h"
+
+namespace iommu::sim {
+
+Iotlb::Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config)
+    : sc_module(name), config_(config), array_(config.array), ports_(config.ports) {}
+
+IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) {
+  IotlbAnswer answer;
+  answer.start = ports_.reserve(now, config_.cycle);
+  answer.looked_up = answer.start + config_.latency;
+  answer.ready = answer.looked_up;
+  core::IotlbCounters& counters = array_.counters;
+  ++counters.lookups;
+  const core::IotlbEntry* entry = array_.find(tag, input);
+  if (entry == nullptr) {
+    ++(walk_under_way ? counters.merged : counters.misses);
+    return answer;
+  }
+  answer.mapping = entry->mapping;
+  if (entry->ready_at > answer.looked_up) {
+    answer.kind = IotlbAnswer::Kind::Merged;
+    answer.ready = entry->ready_at;
+    ++counters.merged;
+  } else {
+    answer.kind = IotlbAnswer::Kind::Hit;
+    ++counters.hits;
+    ++counters.hits_by_level[entry->mapping.level];
+  }
+  return answer;
+}
+
+std::optional<core::Mapping> Iotlb::peek(core::RequesterId tag, core::Address input) const {
+  const core::IotlbEntry* entry = array_.peek(tag, input);
+  if (entry == nullptr) return std::nullopt;
+  return entry->mapping;
+}
+
+void Iotlb::fill(core::RequesterId tag, const core::Mapping& mapping, core::Tick ready_at) {
+  array_.fill(tag, mapping, ready_at);
+}
+
+void Iotlb::invalidate(const core::TranslationScope& scope) { array_.invalidate(scope); }
+
+void Iotlb::clear() {
+  const core::IotlbCounters counters = array_.counters;
+  array_ = core::IotlbArray(config_.array);
+  array_.counters = counters;
+}
+
+}  // namespace iommu::sim

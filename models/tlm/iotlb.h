@@ -1,0 +1,68 @@
+// The IOTLB as a module: core::IotlbArray with ports and latency.
+//
+// What it does: answers look-ups with a time, fills, invalidates, counts; reached by sc_port<IotlbIf>, so that another
+// implementation can take its place. What it does not do: walk on a miss; know which misses are under way (its owner
+// says so when it asks).
+#pragma once
+
+#include <optional>
+#include <systemc>
+
+#include "models/core/iotlb_array.h"
+#include "models/core/resource.h"
+
+namespace iommu::sim {
+
+/// One look-up's answer. The look-up starts at `start` (later than asked when all ports were busy) and its result is
+/// known at `ready`.
+struct IotlbAnswer {
+  enum class Kind : std::uint8_t {
+    Hit,
+    Merged,  ///< found, but the walk that fills it ends only at `ready`
+    Miss,
+  };
+  Kind kind = Kind::Miss;
+  core::Tick start = 0;
+  core::Tick looked_up = 0;  ///< end of the look-up itself
+  core::Tick ready = 0;      ///< later than looked_up only when merged
+  core::Mapping mapping;     ///< valid unless Miss
+};
+
+class IotlbIf : public virtual sc_core::sc_interface {
+ public:
+  /// Looks up at time `now`. `walk_under_way` says that a walk for this page is running: a miss then counts as merged.
+  virtual IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) = 0;
+  /// The same without time, counters or effect on replacement; for probes.
+  [[nodiscard]] virtual std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const = 0;
+  virtual void fill(core::RequesterId tag, const core::Mapping& mapping, core::Tick ready_at) = 0;
+  virtual void invalidate(const core::TranslationScope& scope) = 0;
+  virtual void clear() = 0;
+};
+
+struct IotlbModuleConfig {
+  core::IotlbConfig array;
+  std::uint32_t ports = 1;    ///< look-ups that can start in one cycle; 0: without limit
+  core::Tick cycle = 1000;    ///< clock period
+  core::Tick latency = 2000;  ///< of one look-up; pipelined
+};
+
+class Iotlb : public sc_core::sc_module, public IotlbIf {
+ public:
+  Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config);
+
+  IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) override;
+  [[nodiscard]] std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const override;
+  void fill(core::RequesterId tag, const core::Mapping& mapping, core::Tick ready_at) override;
+  void invalidate(const core::TranslationScope& scope) override;
+  void clear() override;
+
+  [[nodiscard]] const core::IotlbCounters& counters() const { return array_.counters; }
+  [[nodiscard]] std::uint64_t out_of_order() const { return ports_.out_of_order(); }
+
+ private:
+  IotlbModuleConfig config_;
+  core::IotlbArray array_;
+  core::Resource ports_;
+};
+
+}  // namespace iommu::sim

@@ -1,0 +1,91 @@
+// The initiator's half of the non-blocking base protocol, for any legal target.
+//
+// What it does: sends requests one at a time by the exclusion rule, takes early completion, immediate END_REQ or
+// BEGIN_RESP, or the full four phases, and reports each end once with its time. What it does not do: own payloads,
+// limit how many are outstanding, wait.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <tlm>
+
+#include "models/tlm/time.h"
+
+namespace iommu::sim {
+
+class NbInitiator {
+ public:
+  /// Sends a request downstream: the socket's nb_transport_fw.
+  using Forward =
+      std::function<::tlm::tlm_sync_enum(::tlm::tlm_generic_payload&, ::tlm::tlm_phase&, sc_core::sc_time&)>;
+  /// A response that was not early has ended at `at`, now or later.
+  using Done = std::function<void(::tlm::tlm_generic_payload&, core::Tick at)>;
+
+  NbInitiator(Forward forward, Done done) : forward_(std::move(forward)), done_(std::move(done)) {}
+
+  /// Sends or queues a request at the kernel's time. Returns the time of its end when the target completed it early;
+  /// otherwise `done` is called later, never from within this call.
+  std::optional<core::Tick> issue(::tlm::tlm_generic_payload& payload) {
+    if (in_request_ != nullptr) {
+      waiting_.push_back(&payload);
+      return std::nullopt;
+    }
+    return send(payload);
+  }
+
+  /// To be called from the socket's nb_transport_bw.
+  ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+    if (phase == ::tlm::END_REQ) {
+      request_ended(payload);
+      return ::tlm::TLM_ACCEPTED;
+    }
+    if (phase == ::tlm::BEGIN_RESP) {
+      request_ended(payload);  // BEGIN_RESP implies END_REQ
+      const core::Tick at = now_ticks(delay);
+      phase = ::tlm::END_RESP;
+      done_(payload, at);
+      return ::tlm::TLM_COMPLETED;
+    }
+    return ::tlm::TLM_ACCEPTED;
+  }
+
+ private:
+  std::optional<core::Tick> send(::tlm::tlm_generic_payload& payload) {
+    ::tlm::tlm_phase phase = ::tlm::BEGIN_REQ;
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    in_request_ = &payload;
+    const ::tlm::tlm_sync_enum status = forward_(payload, phase, delay);
+    if (status == ::tlm::TLM_COMPLETED) {
+      in_request_ = nullptr;
+      return now_ticks(delay);
+    }
+    if (status == ::tlm::TLM_UPDATED) {
+      if (in_request_ == &payload) in_request_ = nullptr;  // END_REQ or BEGIN_RESP
+      if (phase == ::tlm::BEGIN_RESP) {
+        const core::Tick at = now_ticks(delay);
+        phase = ::tlm::END_RESP;
+        forward_(payload, phase, delay);
+        return at;
+      }
+    }
+    return std::nullopt;
+  }
+
+  void request_ended(const ::tlm::tlm_generic_payload& payload) {
+    if (in_request_ != &payload) return;
+    in_request_ = nullptr;
+    while (in_request_ == nullptr && !waiting_.empty()) {
+      ::tlm::tlm_generic_payload* next = waiting_.front();
+      waiting_.pop_front();
+      if (const auto at = send(*next)) done_(*next, *at);
+    }
+  }
+
+  Forward forward_;
+  Done done_;
+  ::tlm::tlm_generic_payload* in_request_ = nullptr;  // BEGIN_REQ sent, END_REQ not seen
+  std::deque<::tlm::tlm_generic_payload*> waiting_;
+};
+
+}  // namespace iommu::sim

@@ -1,0 +1,32 @@
+// Between the core's ticks (1 ps in 64 bits) and sc_time.
+//
+// What it does: converts without floating point. What it does not do: work with a time resolution other than SystemC's
+// default of 1 ps; require_picosecond_resolution() says so when a simulation has changed it.
+#pragma once
+
+#include <systemc>
+
+#include "models/core/types.h"
+
+namespace iommu::sim {
+
+[[nodiscard]] inline core::Tick to_ticks(const sc_core::sc_time& time) { return time.value(); }
+[[nodiscard]] inline sc_core::sc_time to_sc_time(core::Tick ticks) { return sc_core::sc_time::from_value(ticks); }
+
+/// The simulated time of the running process with its annotated delay.
+[[nodiscard]] inline core::Tick now_ticks(const sc_core::sc_time& delay = sc_core::SC_ZERO_TIME) {
+  return sc_core::sc_time_stamp().value() + delay.value();
+}
+/// The delay that stands for the absolute time `at`, which must not lie before the kernel's time.
+[[nodiscard]] inline sc_core::sc_time delay_until(core::Tick at) {
+  return sc_core::sc_time::from_value(at - sc_core::sc_time_stamp().value());
+}
+
+/// Reports a fatal error when the resolution is not 1 ps; modules call it when they are constructed.
+inline void require_picosecond_resolution() {
+  if (sc_core::sc_get_time_resolution() != sc_core::sc_time(1, sc_core::SC_PS)) {
+    SC_REPORT_FATAL("iommu-vp", "the models need SystemC's default time resolution of 1 ps");
+  }
+}
+
+}  // namespace iommu::sim
