@@ -1,5 +1,7 @@
 #include "models/core/access_pattern.h"
 
+#include <cmath>
+#include <sstream>
 #include <stdexcept>
 
 namespace iommu::core {
@@ -8,6 +10,7 @@ namespace {
 constexpr std::uint64_t kMaxWindow = std::uint64_t{1} << 62;
 constexpr std::uint64_t kMaxTransfer = std::uint64_t{1} << 31;
 constexpr std::uint64_t kSlotAlignment = 64;
+constexpr std::uint64_t kBillion = 1'000'000'000;
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
@@ -18,6 +21,16 @@ std::string range_problem(const char* key, std::uint64_t value, std::uint64_t lo
   return std::string(key) + " is " + std::to_string(value) + ", must be " + std::to_string(low) + " to " +
          std::to_string(high);
 }
+
+std::string percent_problem(const char* key, double value) {
+  if (value >= 0 && value <= 100) return {};  // false for NaN
+  std::ostringstream text;
+  text << key << " is " << value << ", must be 0 to 100";
+  return text.str();
+}
+
+/// A percentage in billionths. An integer, so that no draw depends on how a platform rounds.
+std::uint64_t billionths(double percent) { return static_cast<std::uint64_t>(std::llround(percent * 1e7)); }
 
 const AccessPatternConfig& checked(const AccessPatternConfig& config) {
   const std::string problem = find_problem(config);
@@ -33,13 +46,15 @@ std::string find_problem(const AccessPatternConfig& config) {
   if (problem.empty() && config.pattern == Pattern::kStrided) {
     problem = range_problem("stride_bytes", config.stride_bytes, 1, UINT64_MAX);
   }
-  if (problem.empty()) problem = range_problem("write_percent", config.write_percent, 0, 100);
-  if (problem.empty()) problem = range_problem("escape_percent", config.escape_percent, 0, 100);
+  if (problem.empty()) problem = percent_problem("write_percent", config.write_percent);
+  if (problem.empty()) problem = percent_problem("escape_percent", config.escape_percent);
   return problem;
 }
 
 AccessPattern::AccessPattern(const AccessPatternConfig& config)
     : config_(checked(config)),
+      write_share_(billionths(config.write_percent)),
+      escape_share_(billionths(config.escape_percent)),
       step_bytes_(config.pattern == Pattern::kStrided ? config.stride_bytes : config.transfer_bytes),
       slot_bytes_(round_up(config.transfer_bytes, kSlotAlignment)),
       slots_((config.window_bytes - config.transfer_bytes) / slot_bytes_ + 1),
@@ -49,8 +64,8 @@ AccessPattern::AccessPattern(const AccessPatternConfig& config)
       escapes_(config.seed, 3) {}
 
 Access AccessPattern::next() {
-  const bool write = writes_.chance(config_.write_percent);
-  if (escapes_.chance(config_.escape_percent)) {
+  const bool write = writes_.chance(write_share_, kBillion);
+  if (escapes_.chance(escape_share_, kBillion)) {
     const std::uint64_t page = escapes_.below(kEscapePages);
     return {escape_begin_ + page * kPageBytes, config_.transfer_bytes, write, true};
   }

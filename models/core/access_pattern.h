@@ -19,14 +19,14 @@ enum class Pattern {
   kRandom,   ///< uniformly among the window's slots; a slot is a transfer rounded up to 64 bytes
 };
 
-/// What an AccessPattern is made from.
+/// What an AccessPattern is made from. Percentages are rounded to 10^-7 percent.
 struct AccessPatternConfig {
   Pattern pattern = Pattern::kLinear;
   std::uint64_t window_bytes = 0;    ///< transfer_bytes to 2^62
   std::uint32_t transfer_bytes = 0;  ///< 1 to 2^31: length of each access
   std::uint64_t stride_bytes = 0;    ///< at least 1 if strided; otherwise unused
-  std::uint32_t write_percent = 0;   ///< 0 to 100: share of writes; the others are reads
-  std::uint32_t escape_percent = 0;  ///< 0 to 100: share of accesses that lie outside the window
+  double write_percent = 0;          ///< 0 to 100: share of writes; the others are reads
+  double escape_percent = 0;         ///< 0 to 100: share of accesses that lie outside the window
   std::uint64_t seed = 0;            ///< any
 };
 
@@ -78,9 +78,11 @@ class AccessPattern {
   std::uint64_t next_offset();
 
   AccessPatternConfig config_;
-  std::uint64_t step_bytes_;  // linear and strided: from one access to the next
-  std::uint64_t slot_bytes_;  // random
-  std::uint64_t slots_;       // random
+  std::uint64_t write_share_;   // in billionths
+  std::uint64_t escape_share_;  // in billionths
+  std::uint64_t step_bytes_;    // linear and strided: from one access to the next
+  std::uint64_t slot_bytes_;    // random
+  std::uint64_t slots_;         // random
   std::uint64_t escape_begin_;
   std::uint64_t position_ = 0;  // linear and strided: where the next access goes
   Random offsets_;

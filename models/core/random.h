@@ -57,8 +57,9 @@ class Random {
     return value % bound;
   }
 
-  /// True with a chance of `percent` in 100: never at 0, always from 100 on. Draws once whatever the percentage.
-  constexpr bool chance(std::uint32_t percent) { return below(100) < percent; }
+  /// True with a chance of `part` in `whole`: never at 0, always from `whole` on. Asks below() once whatever the
+  /// chance.
+  constexpr bool chance(std::uint64_t part, std::uint64_t whole) { return below(whole) < part; }
 
  private:
   static constexpr std::uint64_t rotate_left(std::uint64_t value, int count) {

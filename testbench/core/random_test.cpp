@@ -84,12 +84,12 @@ TEST_CASE("A bound of 0 stands for 2^64") {
   for (int i = 0; i < 10; ++i) CHECK(a.below(0) == b.next());
 }
 
-TEST_CASE("chance is never at 0, always at 100, and draws the same number of times") {
+TEST_CASE("chance is never at 0, always at the whole, and draws the same number of times") {
   Random a(5);
   Random b(5);
   for (int i = 0; i < 1000; ++i) {
-    CHECK_FALSE(a.chance(0));
-    CHECK(b.chance(100));
+    CHECK_FALSE(a.chance(0, 100));
+    CHECK(b.chance(100, 100));
   }
   CHECK(a.next() == b.next());
 }
