@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "models/core/random.h"
 
@@ -9,28 +10,30 @@ namespace iommu::core {
 namespace {
 
 constexpr std::size_t kWord = 8;
-using Word = std::array<unsigned char, kWord>;
 
-std::uint64_t packet_key(std::uint64_t packet_number) { return mix64(packet_number ^ 0x696f6d6d752d7670U); }
-
-Word word_bytes(std::uint64_t key, std::uint64_t index) {
-  const std::uint64_t value = mix64(key + index * kGoldenGamma);
-  Word bytes{};
+/// A word whose bytes in memory are those of `value`, least significant first, on any host.
+std::uint64_t in_memory_order(std::uint64_t value) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  return value;
+#else
+  std::array<unsigned char, kWord> bytes{};
   for (std::size_t i = 0; i < kWord; ++i) bytes[i] = static_cast<unsigned char>(value >> (8 * i));
-  return bytes;
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes.data(), kWord);
+  return word;
+#endif
 }
 
-/// Calls `piece(index in data, expected bytes, count)` for each run of bytes that lies in one word, until it returns
-/// false.
+/// Calls `piece(index in data, the word's bytes as they lie in memory, first of them, count)` for each run of bytes
+/// that lies in one word of the payload, until it returns false.
 template <typename Piece>
 void for_each_word(std::uint64_t packet_number, std::uint32_t offset, std::size_t n, Piece piece) {
-  const std::uint64_t key = packet_key(packet_number);
+  const std::uint64_t key = mix64(packet_number ^ 0x696f6d6d752d7670U);
   std::uint64_t index = offset / kWord;
   std::size_t skip = offset % kWord;
   for (std::size_t done = 0; done < n; ++index) {
-    const Word word = word_bytes(key, index);
     const std::size_t count = std::min(kWord - skip, n - done);
-    if (!piece(done, word.data() + skip, count)) return;
+    if (!piece(done, in_memory_order(mix64(key + index * kGoldenGamma)), skip, count)) return;
     done += count;
     skip = 0;
   }
@@ -40,19 +43,27 @@ void for_each_word(std::uint64_t packet_number, std::uint32_t offset, std::size_
 
 void fill_payload(std::uint64_t packet_number, std::uint32_t offset, void* data, std::size_t n) {
   auto* out = static_cast<unsigned char*>(data);
-  for_each_word(packet_number, offset, n, [out](std::size_t at, const unsigned char* expected, std::size_t count) {
-    std::copy_n(expected, count, out + at);
-    return true;
-  });
+  for_each_word(packet_number, offset, n,
+                [out](std::size_t at, std::uint64_t word, std::size_t skip, std::size_t count) {
+                  if (count == kWord) {
+                    std::memcpy(out + at, &word, kWord);  // the usual case, in one instruction
+                  } else {
+                    std::memcpy(out + at, reinterpret_cast<const unsigned char*>(&word) + skip, count);
+                  }
+                  return true;
+                });
 }
 
 std::optional<std::size_t> find_payload_mismatch(std::uint64_t packet_number, std::uint32_t offset, const void* data,
                                                  std::size_t n) {
   const auto* in = static_cast<const unsigned char*>(data);
   std::optional<std::size_t> mismatch;
-  for_each_word(packet_number, offset, n, [&](std::size_t at, const unsigned char* expected, std::size_t count) {
-    if (std::equal(expected, expected + count, in + at)) return true;
-    mismatch = at + static_cast<std::size_t>(std::mismatch(expected, expected + count, in + at).first - expected);
+  for_each_word(packet_number, offset, n, [&](std::size_t at, std::uint64_t word, std::size_t skip, std::size_t count) {
+    if (count == kWord && std::memcmp(in + at, &word, kWord) == 0) return true;
+    const auto* expected = reinterpret_cast<const unsigned char*>(&word) + skip;
+    const auto* found = std::mismatch(expected, expected + count, in + at).first;
+    if (found == expected + count) return true;
+    mismatch = at + static_cast<std::size_t>(found - expected);
     return false;
   });
   return mismatch;
