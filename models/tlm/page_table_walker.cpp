@@ -1,0 +1,200 @@
+#include "models/tlm/page_table_walker.h"
+
+#include <algorithm>
+
+namespace iommu::sim {
+
+// One walk under way. `mark` is the time up to which its stages are charged.
+struct PageTableWalker::Active {
+  enum class Next : std::uint8_t { Read, Finish };
+
+  WalkJob* job = nullptr;
+  WalkClient* client = nullptr;
+  core::Walk walk{core::AddressSpace{}, 0, core::Permissions::Read, false};
+  AccessSlot* slot = nullptr;
+  Next next = Next::Read;
+  core::Tick mark = 0;
+  core::Tick arrival = 0;
+  bool fill_pending = false;  // the last entry read led one level down
+  bool stale = false;         // an invalidation came in between: nothing of this walk may be cached
+};
+
+PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfig& config)
+    : sc_module(name),
+      memory("memory"),
+      config_(config),
+      cache_(config.cache),
+      slots_(config.slots),
+      initiator_(
+          [this](auto& payload, auto& phase, auto& delay) { return memory->nb_transport_fw(payload, phase, delay); },
+          [this](auto& payload, core::Tick at) {
+            read_ended(*static_cast<Active*>(AccessPool::slot_of(payload).user), at);
+          }) {
+  require_picosecond_resolution();
+  const bool any_cache = std::any_of(config.cache.entries.begin() + 2, config.cache.entries.end(),
+                                     [](std::uint32_t entries) { return entries != 0; });
+  if (!any_cache) config_.cache_latency = 0;
+  memory.register_nb_transport_bw(this, &PageTableWalker::backward);
+  using SC_CURRENT_USER_MODULE = PageTableWalker;
+  SC_METHOD(run_due);
+  sensitive << queue_.event();
+  dont_initialize();
+}
+
+PageTableWalker::~PageTableWalker() = default;
+
+::tlm::tlm_sync_enum PageTableWalker::backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                               sc_core::sc_time& delay) {
+  return initiator_.backward(payload, phase, delay);
+}
+
+PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* client) {
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<Active>());
+    free_.push_back(all_.back().get());
+  }
+  Active& active = *free_.back();
+  free_.pop_back();
+  active.job = &job;
+  active.client = client;
+  active.walk = core::Walk(job.space, job.input, job.wanted, job.zero_length);
+  active.slot = &pool_.take();
+  active.slot->user = &active;
+  active.fill_pending = false;
+  active.stale = false;
+  running_.push_back(&active);
+  ++counters_.walks;
+  return active;
+}
+
+void PageTableWalker::release_active(Active& active) {
+  running_.erase(std::find(running_.begin(), running_.end(), &active));
+  pool_.give_back(*active.slot);
+  free_.push_back(&active);
+}
+
+// Takes a slot at `now`: looks into the caches; returns when the first read is due, or the end when the walk is over
+// already.
+core::Tick PageTableWalker::begin(Active& active, core::Tick now) {
+  active.mark = now + config_.cache_latency;
+  active.job->stages->charge(core::Stage::WalkCache, config_.cache_latency);
+  if (config_.cache_latency != 0) {
+    if (const auto known = cache_.find(active.job->space, active.job->input)) active.walk.skip_to(*known);
+  }
+  return active.walk.done() ? active.mark : active.mark + config_.level_overhead;
+}
+
+void PageTableWalker::fill_cache(Active& active) {
+  if (active.fill_pending && !active.stale) cache_.fill(active.job->space, active.job->input, active.walk.position());
+  active.fill_pending = false;
+}
+
+// An entry has arrived at `at`: charges its time and lets the walk take it.
+void PageTableWalker::read_ended(Active& active, core::Tick at) {
+  const unsigned level = active.walk.level();
+  const core::Tick waited = active.slot->extension.wait;
+  active.job->stages->charge(core::walk_level_stage(level), at - active.mark - waited);
+  active.job->stages->charge(core::Stage::MemoryWait, waited);
+  active.mark = at;
+  ++active.job->entries_read;
+  ++counters_.entries_read;
+  const core::StructureRead read = active.slot->result();
+  active.walk.give(read.readable, read.words[0]);
+  active.fill_pending = !active.walk.done();
+  if (active.client == nullptr) return;  // LT goes on by itself
+  active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
+  queue_.push(active.walk.done() ? at : at + config_.level_overhead, &active);
+}
+
+void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
+  Active& active = take_active(job, nullptr);
+  job.entries_read = 0;
+  const core::Tick start = slots_.begin(now);
+  if (start > now) ++counters_.waited;
+  job.stages->charge(core::Stage::WalkSlotWait, start - now);
+  core::Tick at = begin(active, start);
+  while (!active.walk.done()) {
+    active.slot->prepare(::tlm::TLM_READ_COMMAND, active.walk.entry_address(), 8);
+    sc_core::sc_time delay = delay_until(at);
+    memory->b_transport(*active.slot, delay);
+    at = now_ticks(delay);
+    read_ended(active, at);
+    fill_cache(active);
+    if (!active.walk.done()) at += config_.level_overhead;
+  }
+  slots_.release(at);
+  job.outcome = active.walk.outcome();
+  job.end = at;
+  if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
+  release_active(active);
+}
+
+void PageTableWalker::walk(WalkJob& job, WalkClient& client) {
+  Active& active = take_active(job, &client);
+  job.entries_read = 0;
+  active.arrival = now_ticks();
+  if (config_.slots != 0 && active_count_ == config_.slots) {
+    ++counters_.waited;
+    waiting_.push_back(&active);
+    return;
+  }
+  start(active);
+}
+
+void PageTableWalker::start(Active& active) {
+  ++active_count_;
+  counters_.most_active = std::max(counters_.most_active, active_count_);
+  const core::Tick now = now_ticks();
+  active.job->stages->charge(core::Stage::WalkSlotWait, now - active.arrival);
+  const core::Tick due = begin(active, now);
+  active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
+  queue_.push(due, &active);
+}
+
+void PageTableWalker::run_due() {
+  Active* active = nullptr;
+  while (queue_.pop_due(active)) handle(*active);
+}
+
+void PageTableWalker::handle(Active& active) {
+  fill_cache(active);
+  if (active.next == Active::Next::Finish) {
+    finish(active);
+    return;
+  }
+  active.slot->prepare(::tlm::TLM_READ_COMMAND, active.walk.entry_address(), 8);
+  if (const auto ended = initiator_.issue(*active.slot)) read_ended(active, *ended);
+}
+
+void PageTableWalker::finish(Active& active) {
+  WalkJob& job = *active.job;
+  WalkClient& client = *active.client;
+  job.outcome = active.walk.outcome();
+  job.end = now_ticks();
+  if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
+  release_active(active);
+  --active_count_;
+  if (!waiting_.empty()) {
+    Active* next = waiting_.front();
+    waiting_.pop_front();
+    start(*next);
+  }
+  client.walk_done(job);
+}
+
+void PageTableWalker::invalidate(const core::TranslationScope& scope) {
+  cache_.invalidate(scope);
+  const bool structures = !(scope.kind == core::TranslationScope::Kind::Pages && scope.leaf_only);
+  if (!structures) return;
+  for (Active* active : running_) {
+    if (scope.kind == core::TranslationScope::Kind::Global || active->job->space.domain == scope.domain)
+      active->stale = true;
+  }
+}
+
+void PageTableWalker::clear() {
+  cache_.invalidate({});
+  for (Active* active : running_) active->stale = true;
+}
+
+}  // namespace iommu::sim

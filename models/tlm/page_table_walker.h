@@ -1,0 +1,113 @@
+// The page-table walker as a module: core::Walk on a limited number of slots, with paging-structure caches.
+//
+// What it does: walks, reading one entry at a time through its own socket, blocking (LT) or event by event (AT),
+// charging each level's time; reached by sc_port<WalkerIf>. What it does not do: fill the IOTLB, merge misses, record
+// faults: the translation unit does.
+#pragma once
+
+#include <tlm_utils/simple_initiator_socket.h>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "models/core/resource.h"
+#include "models/core/stages.h"
+#include "models/core/walk.h"
+#include "models/core/walk_cache.h"
+#include "models/tlm/nb_initiator.h"
+#include "models/tlm/structure_access.h"
+#include "models/tlm/timed_queue.h"
+
+namespace iommu::sim {
+
+/// One walk to do; lives at the caller until it is done.
+struct WalkJob {
+  core::AddressSpace space;
+  core::Address input = 0;
+  core::Permissions wanted = core::Permissions::Read;
+  bool zero_length = false;
+  core::StageTimes* stages = nullptr;  ///< the walk charges its time here
+
+  // Results.
+  core::WalkOutcome outcome = core::FaultCause::NoRead;
+  unsigned entries_read = 0;
+  core::Tick end = 0;
+};
+
+class WalkClient {
+ public:
+  virtual ~WalkClient() = default;
+  /// Called at the simulated time `job.end`.
+  virtual void walk_done(WalkJob& job) = 0;
+};
+
+class WalkerIf : public virtual sc_core::sc_interface {
+ public:
+  /// LT: the whole walk from `now` on; returns with job.end. May wait() only if the memory behind does.
+  virtual void walk_blocking(WalkJob& job, core::Tick now) = 0;
+  /// AT: begins at the kernel's time; client.walk_done() comes later, never from within.
+  virtual void walk(WalkJob& job, WalkClient& client) = 0;
+  virtual void invalidate(const core::TranslationScope& scope) = 0;
+  virtual void clear() = 0;
+};
+
+struct WalkerConfig {
+  std::uint32_t slots = 8;           ///< walks at the same time; 0: without limit
+  core::Tick level_overhead = 2000;  ///< before the read of each level's entry
+  core::Tick cache_latency = 1000;   ///< of one look-up in the paging-structure caches; 0 when all are off
+  core::WalkCacheConfig cache;
+};
+
+struct WalkerCounters {
+  std::uint64_t walks = 0;
+  std::uint64_t faults = 0;  ///< walks that ended without a mapping
+  std::uint64_t entries_read = 0;
+  std::uint64_t waited = 0;       ///< walks that found all slots busy
+  std::uint32_t most_active = 0;  ///< AT: most walks at the same time
+};
+
+class PageTableWalker : public sc_core::sc_module, public WalkerIf {
+ public:
+  tlm_utils::simple_initiator_socket<PageTableWalker> memory;  ///< paging entries are read here
+
+  PageTableWalker(sc_core::sc_module_name name, const WalkerConfig& config);
+  ~PageTableWalker() override;
+
+  void walk_blocking(WalkJob& job, core::Tick now) override;
+  void walk(WalkJob& job, WalkClient& client) override;
+  void invalidate(const core::TranslationScope& scope) override;
+  void clear() override;
+
+  [[nodiscard]] const WalkerCounters& counters() const { return counters_; }
+  [[nodiscard]] const core::WalkCacheCounters& cache_counters() const { return cache_.counters(); }
+  [[nodiscard]] std::uint64_t out_of_order() const { return slots_.out_of_order(); }
+
+ private:
+  struct Active;
+
+  ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
+  core::Tick begin(Active& active, core::Tick now);
+  void read_ended(Active& active, core::Tick at);
+  void fill_cache(Active& active);
+  void start(Active& active);
+  void handle(Active& active);
+  void finish(Active& active);
+  void run_due();
+  Active& take_active(WalkJob& job, WalkClient* client);
+  void release_active(Active& active);
+
+  WalkerConfig config_;
+  core::WalkCache cache_;
+  core::Resource slots_;  // LT
+  AccessPool pool_;
+  NbInitiator initiator_;
+  TimedQueue<Active*> queue_;
+  std::vector<std::unique_ptr<Active>> all_;
+  std::vector<Active*> free_;
+  std::vector<Active*> running_;
+  std::deque<Active*> waiting_;
+  std::uint32_t active_count_ = 0;  // AT: slots taken
+  WalkerCounters counters_;
+};
+
+}  // namespace iommu::sim

@@ -1,0 +1,252 @@
+// The translation unit's non-blocking side: the same steps as in LT, each at its simulated time.
+//
+// A piece runs ahead of the kernel while it only meets what belongs to it (context cache, IOTLB), and waits for its
+// time before it meets what others use too: structure reads, the walker, the way to memory. Before each of those it
+// looks whether an invalidation has overtaken it.
+#include <algorithm>
+
+#include "models/tlm/translation_state.h"
+
+namespace iommu::sim {
+
+::tlm::tlm_sync_enum TranslationUnit::nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload,
+                                                      ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+  if (phase == ::tlm::END_RESP) {
+    response_ended(port);
+    return ::tlm::TLM_COMPLETED;
+  }
+  if (phase != ::tlm::BEGIN_REQ) return ::tlm::TLM_ACCEPTED;
+  if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
+    payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+    return ::tlm::TLM_COMPLETED;
+  }
+  if (refuse(payload) != nullptr) {
+    payload.set_response_status(::tlm::TLM_BURST_ERROR_RESPONSE);
+    return ::tlm::TLM_COMPLETED;
+  }
+  if (payload.has_mm()) payload.acquire();
+  Transaction& transaction = *take_transaction(payload, port, now_ticks(delay));
+  in_forward_ = true;
+  for (Piece* piece : transaction.pieces) {
+    in_flight(*piece);
+    piece->flow.start();
+    if (delay == sc_core::SC_ZERO_TIME) {
+      progress(*piece);
+    } else {
+      schedule(*piece);
+    }
+  }
+  in_forward_ = false;
+  phase = ::tlm::END_REQ;
+  delay = sc_core::SC_ZERO_TIME;
+  return ::tlm::TLM_UPDATED;
+}
+
+::tlm::tlm_sync_enum TranslationUnit::memory_bw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                                sc_core::sc_time& delay) {
+  return memory_initiator_.backward(payload, phase, delay);
+}
+
+::tlm::tlm_sync_enum TranslationUnit::structures_bw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                                    sc_core::sc_time& delay) {
+  return structure_initiator_.backward(payload, phase, delay);
+}
+
+void TranslationUnit::schedule(Piece& piece) { queue_.push(piece.at, &piece); }
+
+void TranslationUnit::run_due() {
+  Piece* piece = nullptr;
+  while (queue_.pop_due(piece)) handle(*piece);
+  Transaction* transaction = nullptr;
+  while (responses_.pop_due(transaction)) respond(*transaction);
+}
+
+// The kernel has reached the piece's time.
+void TranslationUnit::handle(Piece& piece) {
+  if (piece.stale) {
+    restart(piece, now_ticks());
+  } else if (piece.next == Piece::Next::ContextData) {
+    piece.flow.context_read(piece.slot->result());
+    if (piece.flow.has_space()) context_cache_.fill(piece.flow.request().requester, piece.flow.space());
+  }
+  piece.next = Piece::Next::Step;
+  progress(piece);
+}
+
+void TranslationUnit::progress(Piece& piece) {
+  using Need = core::TranslationFlow::Need;
+  for (;;) {
+    switch (piece.flow.need()) {
+      case Need::ContextLookup: {
+        piece.stages.charge(core::Stage::ContextCache, config_.context_latency);
+        piece.at += config_.context_latency;
+        const core::AddressSpace* space = context_cache_.find(piece.flow.request().requester);
+        if (space != nullptr) {
+          piece.flow.context_found(*space);
+        } else {
+          piece.flow.context_missing();
+        }
+        break;
+      }
+      case Need::ContextRead:
+        if (piece.at > now_ticks() || in_forward_) return schedule(piece);
+        if (piece.slot == nullptr) piece.slot = &pool_.take();
+        begin_context_read(piece, *piece.slot);
+        if (const auto ended = structure_initiator_.issue(*piece.slot)) {
+          context_read_ended(piece, *ended);
+          schedule(piece);
+        }
+        return;
+      case Need::IotlbLookup:
+        look_up_translation(piece);
+        if (piece.merged) return;  // walk_done() of the walk under way goes on with it
+        break;
+      case Need::Walk:
+        if (piece.at > now_ticks() || in_forward_) return schedule(piece);
+        piece.job.space = piece.flow.space();
+        piece.job.input = piece.flow.request().address;
+        piece.job.wanted = piece.flow.request().wanted();
+        piece.job.zero_length = piece.flow.request().zero_length;
+        piece.job.stages = &piece.stages;
+        walker->walk(piece.job, *this);
+        return;
+      case Need::Done:
+        if (piece.at > now_ticks() || in_forward_) return schedule(piece);
+        return conclude(piece);
+    }
+  }
+}
+
+void TranslationUnit::look_up_translation(Piece& piece) {
+  core::TranslationFlow& flow = piece.flow;
+  Piece* walked = walk_under_way(piece);
+  const IotlbAnswer answer = iotlb->lookup(flow.space().tag, flow.request().address, piece.at, walked != nullptr);
+  piece.stages.charge(core::Stage::IotlbPortWait, answer.start - piece.at);
+  piece.stages.charge(core::Stage::Iotlb, answer.looked_up - answer.start);
+  piece.stages.charge(core::Stage::MergeWait, answer.ready - answer.looked_up);
+  piece.at = answer.ready;
+  if (answer.kind != IotlbAnswer::Kind::Miss) {
+    flow.translation_found(answer.mapping);
+  } else if (walked != nullptr) {
+    piece.merged = true;
+    walked->waiters.push_back(&piece);
+  } else {
+    piece.walking = true;
+    flow.translation_missing();
+  }
+}
+
+TranslationUnit::Piece* TranslationUnit::walk_under_way(const Piece& piece) const {
+  const core::Request& request = piece.flow.request();
+  for (Piece* other : in_flight_) {
+    if (other->walking && other->flow.space().tag == piece.flow.space().tag &&
+        other->flow.request().address >> core::kPageShift == request.address >> core::kPageShift) {
+      return other;
+    }
+  }
+  return nullptr;
+}
+
+void TranslationUnit::walk_done(WalkJob& job) {
+  // The job is a member of its piece.
+  const auto found =
+      std::find_if(in_flight_.begin(), in_flight_.end(), [&](Piece* piece) { return &piece->job == &job; });
+  Piece& piece = **found;
+  piece.at = job.end;
+  if (piece.stale) {
+    serve_waiters(piece, false);
+    restart(piece, job.end);
+    progress(piece);
+    return;
+  }
+  piece.flow.walked(job.outcome);
+  const bool usable = piece.flow.mapping_valid();
+  if (piece.flow.route() != core::TranslationFlow::Route::Blocked) {
+    iotlb->fill(piece.flow.space().tag, piece.flow.mapping(), job.end);
+  }
+  serve_waiters(piece, usable);
+  progress(piece);
+}
+
+// A walk has ended: those who waited for its page take its mapping, or look for themselves when there is none to take.
+void TranslationUnit::serve_waiters(Piece& walked, bool usable) {
+  std::vector<Piece*> waiters;
+  waiters.swap(walked.waiters);
+  walked.walking = walked.walking && usable;
+  for (Piece* waiter : waiters) {
+    const core::Tick now = std::max(waiter->at, now_ticks());
+    waiter->stages.charge(core::Stage::MergeWait, now - waiter->at);
+    waiter->at = now;
+    if (waiter->stale) {
+      restart(*waiter, now);
+    } else if (usable) {
+      waiter->flow.translation_found(walked.flow.mapping());
+    } else {
+      waiter->merged = false;
+    }
+    schedule(*waiter);
+  }
+}
+
+// The flow is done and its time has come.
+void TranslationUnit::conclude(Piece& piece) {
+  no_longer_in_flight(piece);
+  note_outcome(piece);
+  if (piece.flow.route() != core::TranslationFlow::Route::Memory) return piece_ended(piece);
+  prepare_downstream(piece);
+  if (const auto ended = memory_initiator_.issue(*piece.slot)) {
+    downstream_ended(piece, *ended);
+    piece_ended(piece);
+  } else {
+    ++downstream_open_;
+  }
+}
+
+void TranslationUnit::piece_ended(Piece& piece) {
+  Transaction& transaction = *piece.transaction;
+  if (--transaction.open != 0) return;
+  finish_transaction(transaction);
+  if (config_.exact_responses && transaction.end > now_ticks()) {
+    responses_.push(transaction.end, &transaction);
+  } else {
+    respond(transaction);
+  }
+}
+
+// One response at a time to each initiator.
+void TranslationUnit::respond(Transaction& transaction) {
+  const auto port = static_cast<std::size_t>(transaction.port);
+  if (upstream_.size() <= port) upstream_.resize(port + 1);
+  if (upstream_[port].in_response != nullptr) {
+    upstream_[port].ready.push_back(&transaction);
+  } else {
+    send_response(transaction);
+  }
+}
+
+void TranslationUnit::send_response(Transaction& transaction) {
+  const auto port = static_cast<std::size_t>(transaction.port);
+  ::tlm::tlm_generic_payload& payload = *transaction.payload;
+  ::tlm::tlm_phase phase = ::tlm::BEGIN_RESP;
+  sc_core::sc_time delay = delay_until(std::max(transaction.end, now_ticks()));
+  upstream_[port].in_response = &transaction;
+  const ::tlm::tlm_sync_enum status = dma[transaction.port]->nb_transport_bw(payload, phase, delay);
+  const bool ended = status == ::tlm::TLM_COMPLETED || (status == ::tlm::TLM_UPDATED && phase == ::tlm::END_RESP);
+  if (ended && upstream_[port].in_response == &transaction) response_ended(transaction.port);
+}
+
+void TranslationUnit::response_ended(int port) {
+  Upstream& upstream = upstream_[static_cast<std::size_t>(port)];
+  Transaction* transaction = upstream.in_response;
+  if (transaction == nullptr) return;
+  upstream.in_response = nullptr;
+  ::tlm::tlm_generic_payload& payload = *transaction->payload;
+  release(*transaction);
+  if (payload.has_mm()) payload.release();
+  if (upstream.ready.empty()) return;
+  Transaction* next = upstream.ready.front();
+  upstream.ready.pop_front();
+  send_response(*next);
+}
+
+}  // namespace iommu::sim

@@ -1,0 +1,57 @@
+// What the translation unit keeps of a DMA while it is under way; private to models/tlm/translation_*.cpp.
+//
+// What it does: two records, pooled. What it does not do: anything.
+#pragma once
+
+#include "models/tlm/translation_unit.h"
+
+namespace iommu::sim {
+
+/// One page's part of a DMA. Its stages sum to `at` - `begin` at all times.
+struct TranslationUnit::Piece {
+  enum class Next : std::uint8_t {
+    Step,         ///< go on with flow.need()
+    ContextData,  ///< a root or context entry has arrived
+    Downstream,   ///< the access itself has ended
+  };
+
+  Transaction* transaction = nullptr;
+  core::TranslationFlow flow;
+  core::StageTimes stages;
+  core::Tick begin = 0;
+  core::Tick at = 0;  ///< time that the piece has reached
+  Next next = Next::Step;
+  bool stale = false;    ///< an invalidation covers what it has found so far
+  bool walking = false;  ///< its walk is under way or about to begin
+  bool merged = false;
+  std::uint32_t offset = 0;  ///< first byte in the transaction's data
+  core::OutcomeClass outcome = core::OutcomeClass::Untranslated;
+  std::size_t in_flight_index = kNotInFlight;
+  AccessSlot* slot = nullptr;
+  WalkJob job;
+  std::vector<Piece*> waiters;         ///< of the same page, for the walk of this one
+  std::vector<unsigned char> enables;  ///< byte enables of this piece, when the DMA has any
+
+  static constexpr std::size_t kNotInFlight = ~std::size_t{0};
+
+  Piece(const core::FrontEnd& front_end) : flow(front_end, {}) {}
+};
+
+/// One DMA.
+struct TranslationUnit::Transaction {
+  ::tlm::tlm_generic_payload* payload = nullptr;
+  DmaExtension* extension = nullptr;  ///< nullptr: the initiator has none
+  int port = 0;
+  core::Request request;
+  std::vector<Piece*> pieces;
+  std::size_t open = 0;
+  core::Tick end = 0;
+};
+
+/// The way back to one initiator (AT).
+struct TranslationUnit::Upstream {
+  Transaction* in_response = nullptr;  ///< BEGIN_RESP sent, END_RESP not seen
+  std::deque<Transaction*> ready;
+};
+
+}  // namespace iommu::sim

@@ -1,0 +1,173 @@
+// The IOMMU's translation unit as a module: DMA comes in untranslated and goes out translated, by what software has set
+// up in registers and memory.
+//
+// What it does: runs core::TranslationFlow for each DMA, blocking (LT, b_transport) or event by event (AT,
+// nb_transport), keeps the context cache, asks the IOTLB and the walker, carries out software's commands
+// (invalidations, drains, waits), records faults through its front end and sends its interrupt messages. What it does
+// not do: know an architecture (core::FrontEnd does), store translations (IotlbIf), walk (WalkerIf), order requests of
+// one requester among each other: a hit may overtake a miss.
+//
+// Sockets
+//   dma        in   any number of initiators, 64 bit, DmaExtension optional; a DMA that crosses pages is translated
+//   page by page registers  in   the register window; addresses relative to `register_base` memory     out  translated
+//   DMA structures out  root and context entries, queue descriptors, status writes, interrupt messages
+// Ports: iotlb, walker.
+//
+// Both modes may not be mixed on one unit: initiators all use b_transport, or all use nb_transport.
+#pragma once
+
+#include <tlm_utils/multi_passthrough_target_socket.h>
+#include <tlm_utils/simple_initiator_socket.h>
+#include <tlm_utils/simple_target_socket.h>
+#include <array>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "models/core/context_cache.h"
+#include "models/core/translation_flow.h"
+#include "models/tlm/iotlb.h"
+#include "models/tlm/page_table_walker.h"
+
+namespace iommu::sim {
+
+struct TranslationUnitConfig {
+  core::Address register_base = 0xFED90000;
+  core::RequesterId default_requester = 0;  ///< of a DMA without DmaExtension
+  std::uint32_t context_entries = 64;       ///< of the context cache; 0 switches it off
+  core::Tick context_latency = 1000;        ///< of one context-cache look-up; pipelined
+  core::Tick decode = 10000;                ///< of one command of software (descriptor, register command)
+  core::Tick register_latency = 10000;      ///< of one register access
+  /// AT: send BEGIN_RESP at the exact time with no delay annotated, one at a time; false: annotate the time that is
+  /// known already.
+  bool exact_responses = false;
+};
+
+struct TranslationCounters {
+  std::uint64_t requests = 0;
+  std::uint64_t pieces = 0;  ///< pages touched: a request that crosses pages counts each
+  std::uint64_t bytes = 0;
+  std::uint64_t retries = 0;  ///< translations begun anew because an invalidation covered them
+  std::array<std::uint64_t, core::kOutcomeCount> outcomes{};  ///< of requests
+  std::array<std::uint64_t, 256> faults_by_reason{};          ///< blocked pieces, silently blocked ones under 0
+  std::uint64_t messages = 0;                                 ///< interrupt messages sent
+  std::uint64_t commands = 0;                                 ///< commands decoded
+  core::Tick command_time = 0;                                ///< ticks in which the control logic was busy
+};
+
+class TranslationUnit : public sc_core::sc_module, private WalkClient {
+ public:
+  tlm_utils::multi_passthrough_target_socket<TranslationUnit> dma;
+  tlm_utils::simple_target_socket<TranslationUnit> registers;
+  tlm_utils::simple_initiator_socket<TranslationUnit> memory;
+  tlm_utils::simple_initiator_socket<TranslationUnit> structures;
+  sc_core::sc_port<IotlbIf> iotlb;
+  sc_core::sc_port<WalkerIf> walker;
+
+  TranslationUnit(sc_core::sc_module_name name, const TranslationUnitConfig& config,
+                  std::unique_ptr<core::FrontEnd> front_end);
+  ~TranslationUnit() override;
+
+  /// Power-on (cold) or warm reset: registers by the architecture's rules, all caches empty. DMA under way is not
+  /// touched.
+  void reset(bool warm);
+
+  [[nodiscard]] const TranslationCounters& counters() const { return counters_; }
+  [[nodiscard]] const core::ContextCacheCounters& context_counters() const { return context_cache_.counters(); }
+  [[nodiscard]] const core::FrontEnd& front_end() const { return *front_end_; }
+
+ private:
+  struct Transaction;
+  struct Piece;
+  struct Upstream;
+
+  // DMA, common.
+  [[nodiscard]] core::Request request_of(const ::tlm::tlm_generic_payload& payload) const;
+  Transaction* take_transaction(::tlm::tlm_generic_payload& payload, int port, core::Tick now);
+  void split(Transaction& transaction, core::Tick now);
+  void release(Transaction& transaction);
+  Piece& take_piece();
+  void release_piece(Piece& piece);
+  void prepare_downstream(Piece& piece);
+  void begin_context_read(Piece& piece, AccessSlot& slot);
+  void context_read_ended(Piece& piece, core::Tick at);
+  void note_outcome(Piece& piece);
+  void downstream_ended(Piece& piece, core::Tick at);
+  void finish_transaction(Transaction& transaction);
+  void restart(Piece& piece, core::Tick now);
+  void in_flight(Piece& piece);
+  void no_longer_in_flight(Piece& piece);
+  [[nodiscard]] static const char* refuse(const ::tlm::tlm_generic_payload& payload);
+
+  // LT.
+  void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  void run_blocking(Piece& piece);
+  void step_blocking(Piece& piece);
+
+  // AT.
+  ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                       sc_core::sc_time& delay);
+  ::tlm::tlm_sync_enum memory_bw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
+  ::tlm::tlm_sync_enum structures_bw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay);
+  void run_due();
+  void handle(Piece& piece);
+  void progress(Piece& piece);
+  void look_up_translation(Piece& piece);
+  void schedule(Piece& piece);
+  void conclude(Piece& piece);
+  void piece_ended(Piece& piece);
+  void walk_done(WalkJob& job) override;
+  void serve_waiters(Piece& walked, bool usable);
+  [[nodiscard]] Piece* walk_under_way(const Piece& piece) const;
+  void respond(Transaction& transaction);
+  void send_response(Transaction& transaction);
+  void response_ended(int port);
+
+  // Debug and DMI.
+  void translate_untimed(core::TranslationFlow& flow);
+  unsigned transport_dbg(int port, ::tlm::tlm_generic_payload& payload);
+  bool get_direct_mem_ptr(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
+  void downstream_dmi_invalid(sc_dt::uint64 start, sc_dt::uint64 end);
+  void withdraw_dmi(core::Address first, core::Address last);
+
+  // Registers and control.
+  void registers_b(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  ::tlm::tlm_sync_enum registers_nb(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                    sc_core::sc_time& delay);
+  unsigned registers_dbg(::tlm::tlm_generic_payload& payload);
+  void control();
+  void carry_out(const core::Command& command);
+  core::StructureRead access_structure(::tlm::tlm_command command, core::Address address, std::uint32_t bytes,
+                                       std::uint64_t data);
+  void drain();
+  void invalidate(const core::ContextScope& scope);
+  void invalidate(const core::TranslationScope& scope);
+
+  TranslationUnitConfig config_;
+  std::unique_ptr<core::FrontEnd> front_end_;
+  core::ContextCache context_cache_;
+  TranslationCounters counters_;
+
+  AccessPool pool_;
+  NbInitiator memory_initiator_;
+  NbInitiator structure_initiator_;
+  TimedQueue<Piece*> queue_;
+  TimedQueue<Transaction*> responses_;  // exact_responses only
+  std::vector<std::unique_ptr<Piece>> pieces_;
+  std::vector<Piece*> free_pieces_;
+  std::vector<std::unique_ptr<Transaction>> transactions_;
+  std::vector<Transaction*> free_transactions_;
+  std::vector<Piece*> in_flight_;  // begun and not yet on their way to memory
+  std::vector<Upstream> upstream_;
+  bool in_forward_ = false;  // inside nb_transport_fw: nothing may go back up yet
+
+  // Draining: translated accesses under way, and until when those whose end is known take.
+  std::uint64_t downstream_open_ = 0;
+  core::Tick downstream_until_ = 0;
+  sc_core::sc_event downstream_event_;
+  sc_core::sc_event control_event_;
+  bool dmi_granted_ = false;
+};
+
+}  // namespace iommu::sim
