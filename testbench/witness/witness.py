@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Runs random VT-d cases on the model and on QEMU's intel-iommu with edu devices, and compares what both show.
+
+  witness.py --server PATH [--cases N] [--seed S] [--jobs J]     N cases: seeds S, S + 1, ...
+  witness.py --server PATH --replay SEED                         one case, with all that happens in it
+
+Compared are the bytes that DMAs move, the fault registers after each DMA, and the registers of every invalidation. Where QEMU is known to
+depart from the specification, differences.py says when and how; any other disagreement is a failure: its seed is printed and a smaller case
+that fails too. Exit code 0: agreed, with the coverage demanded; 1: a disagreement, or coverage missing; 2: wrong usage; 77: no QEMU here.
+"""
+import argparse
+import collections
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+
+import report
+from cases import make_case, width_of
+from plan import make_plan
+from shrink import shrink
+from sides import ModelSide, QemuSide, SideError
+
+MAX_FAILURES = 3
+
+
+class Disagreement:
+    """`what`: the observation that differs, by which a smaller case is recognised as the same failure."""
+
+    def __init__(self, what, text):
+        self.what, self.text = what, text
+
+
+class Bench:
+    """Both sides of one width, started when first needed and again after a failure."""
+
+    def __init__(self, width, server):
+        self.width, self.server = width, server
+        self.model = self.qemu = None
+
+    def start(self):
+        self.close()
+        self.model, self.qemu = ModelSide(self.width, self.server), QemuSide(self.width)
+        ours, theirs = self.model.capabilities(), self.qemu.capabilities()
+        if ours != theirs:
+            raise SideError("capabilities differ: " + ", ".join(
+                f"{field} model {ours[field]} QEMU {theirs[field]}" for field in ours if ours[field] != theirs[field]))
+
+    def close(self):
+        for side in (self.model, self.qemu):
+            if side is not None:
+                side.close()
+        self.model = self.qemu = None
+
+    def run(self, case):
+        """(plan, disagreement or None, Counter of the differences met)."""
+        plan = make_plan(case)
+        if self.model is None:
+            self.start()
+        try:
+            shown = [side.run(plan.commands) for side in (self.model, self.qemu)]
+        except SideError as error:
+            self.close()
+            return plan, Disagreement("end", str(error)), collections.Counter()
+        problem, met = compare(plan, *shown)
+        if problem:
+            self.recover()
+        return plan, problem, met
+
+    def recover(self):
+        """Both sides go on only if they are as a case leaves them; memory is filled again."""
+        try:
+            for side in (self.model, self.qemu):
+                if side.run([("read", "GSTS", 4), ("read", "FSTS", 4)]) != [1 << 30, 0]:
+                    self.close()
+                    return
+                side.fill_windows()
+        except SideError:
+            self.close()
+
+
+def compare(plan, model, qemu):
+    met = collections.Counter()
+    steps = set()
+    for expected, ours, theirs in zip(plan.observations, model, qemu):
+        if expected.model is None and expected.witness is None:
+            continue
+        if expected.model is None or expected.witness is None or expected.model != expected.witness:
+            good = expected.model in (None, ours) and expected.witness in (None, theirs)
+            if good:
+                if (expected.step, expected.difference) not in steps:
+                    steps.add((expected.step, expected.difference))
+                    met[expected.difference] += 1
+                continue
+            return Disagreement(expected.what, report.explain(expected, ours, theirs)), met
+        if ours != theirs:
+            return Disagreement(expected.what, report.explain(expected, ours, theirs)), met
+        if ours != expected.model:
+            return Disagreement(expected.what, "both sides agree, but reference.py does not: " + report.explain(expected, ours, theirs)), met
+    return None, met
+
+
+class Totals:
+    """What a run adds up."""
+
+    def __init__(self):
+        self.cases = self.faulted = self.dmas = self.skipped = 0
+        self.widths = collections.Counter()
+        self.events = collections.Counter()
+        self.differences = collections.Counter()
+        self.failures = []  # (seed, text, minimal case, text of that)
+
+    def add(self, case, plan, met):
+        self.cases += 1
+        self.faulted += plan.faulted
+        self.dmas += plan.dmas
+        self.skipped += plan.skipped
+        self.widths[case["width"]] += 1
+        self.events.update(plan.events)
+        self.differences.update(met)
+
+    def merge(self, other):
+        for name in ("cases", "faulted", "dmas", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("widths", "events", "differences"):
+            getattr(self, name).update(getattr(other, name))
+        self.failures += other.failures
+
+
+def same_failure(disagreement, other):
+    return disagreement is not None and disagreement.what == other.what
+
+
+def run_seeds(seeds, server, progress=None):
+    totals = Totals()
+    benches = {width: Bench(width, server) for width in (39, 48)}
+    try:
+        for done, seed in enumerate(seeds):
+            case = make_case(seed)
+            bench = benches[case["width"]]
+            plan, problem, met = bench.run(case)
+            totals.add(case, plan, met)
+            if problem:
+                minimal = shrink(case, lambda smaller: same_failure(bench.run(smaller)[1], problem))
+                again = bench.run(minimal)[1]
+                totals.failures.append((seed, problem.text, minimal, again.text if again else "no longer fails"))
+                if len(totals.failures) >= MAX_FAILURES:
+                    break
+            if progress and done % 200 == 199:
+                progress(done + 1)
+    finally:
+        for bench in benches.values():
+            bench.close()
+    return totals
+
+
+def _worker(job):
+    return run_seeds(*job)
+
+
+def shares(seeds, jobs):
+    """Splits seeds so that a worker needs one width only, when there is more than one worker."""
+    if jobs == 1:
+        return [seeds]
+    result = []
+    for width in (39, 48):
+        of_width = [seed for seed in seeds if width_of(seed) == width]
+        workers = jobs // 2 if width == 48 else jobs - jobs // 2
+        result += [of_width[i::workers] for i in range(workers)]
+    return [share for share in result if share]
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--server", required=True, help="the vtd_server program")
+    parser.add_argument("--cases", type=int, default=2000, help="how many cases (default 2000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first case (default 1)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many pairs of QEMU and model side by side (default 2)")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="run one case and show it")
+    options = parser.parse_args(arguments)
+    for name in ("cases", "jobs"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}: at least 1 is needed")
+    if not os.access(options.server, os.X_OK):
+        parser.error(f"--server {options.server}: no such program")
+    return options
+
+
+def replay(seed, server):
+    case = make_case(seed)
+    bench = Bench(case["width"], server)
+    try:
+        plan, problem, met = bench.run(case)
+    finally:
+        bench.close()
+    print(report.describe(case))
+    print(f"{plan.dmas} DMAs compared, {plan.skipped} left out as not determined; differences met: {dict(met) or 'none'}")
+    print("disagreement: " + problem.text if problem else "both sides agree")
+    return 1 if problem else 0
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    if shutil.which("qemu-system-x86_64") is None:
+        print("skipped: qemu-system-x86_64 is not installed (Debian: qemu-system-x86)")
+        return 77
+    if options.replay is not None:
+        return replay(options.replay, options.server)
+    start = time.monotonic()
+    seeds = range(options.seed, options.seed + options.cases)
+    totals = Totals()
+    jobs = [(share, options.server) for share in shares(seeds, options.jobs)]
+    if len(jobs) == 1:
+        totals.merge(run_seeds(*jobs[0]))
+    else:
+        with multiprocessing.Pool(len(jobs)) as pool:
+            for part in pool.imap_unordered(_worker, jobs):
+                totals.merge(part)
+    missing = report.print_totals(totals)
+    print(f"{time.monotonic() - start:.1f} s")
+    report.print_failures(totals.failures)
+    for line in missing:
+        print("coverage missing: " + line)
+    return 1 if totals.failures or missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
