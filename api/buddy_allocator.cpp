@@ -79,6 +79,7 @@ std::optional<std::uint64_t> BuddyAllocator::allocate(std::uint64_t pages, std::
                                                       std::uint64_t max_page) {
   if (pages == 0 || pages > total_pages()) return std::nullopt;
   const unsigned order = order_for(pages);
+  latest_place_.reset();
   std::optional<std::uint64_t> first = allocate_recent(order, pages, min_page, max_page);
   if (!first) first = allocate_lowest(order, pages, min_page, max_page);
   if (!first && !recent_.empty()) {
@@ -88,7 +89,18 @@ std::optional<std::uint64_t> BuddyAllocator::allocate(std::uint64_t pages, std::
   if (!first) return std::nullopt;
   in_use_.emplace(*first, order);
   free_pages_ -= order_pages(order);
+  latest_ = Block{*first, order};
   return first;
+}
+
+void BuddyAllocator::cancel() {
+  if (in_use_.erase(latest_.first) == 0) return;
+  free_pages_ += order_pages(latest_.order);
+  if (latest_place_) {
+    recent_.insert(recent_.begin() + static_cast<std::ptrdiff_t>(*latest_place_), latest_);
+  } else {
+    insert_and_merge(latest_);
+  }
 }
 
 std::optional<std::uint64_t> BuddyAllocator::allocate_recent(unsigned order, std::uint64_t pages,
@@ -96,7 +108,9 @@ std::optional<std::uint64_t> BuddyAllocator::allocate_recent(unsigned order, std
   for (auto it = recent_.rbegin(); it != recent_.rend(); ++it) {
     if (it->order != order || !within(it->first, pages, min_page, max_page)) continue;
     const std::uint64_t first = it->first;
-    recent_.erase(std::next(it).base());
+    const auto at = std::next(it).base();
+    latest_place_ = static_cast<std::size_t>(at - recent_.begin());
+    recent_.erase(at);
     return first;
   }
   return std::nullopt;

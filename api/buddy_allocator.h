@@ -35,6 +35,9 @@ class BuddyAllocator {
   [[nodiscard]] std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t min_page = 0,
                                                       std::uint64_t max_page = ~std::uint64_t{0});
 
+  /// Takes the latest allocate() back as if it had not been, provided that nothing was allocated or freed since.
+  void cancel();
+
   /// Gives a block back by its first page. False when no block in use starts there.
   bool free(std::uint64_t first_page);
 
@@ -73,6 +76,8 @@ class BuddyAllocator {
   std::array<std::set<std::uint64_t>, kMaxOrder + 1> free_;
   std::unordered_map<std::uint64_t, unsigned> in_use_;  // first page -> order
   std::deque<Block> recent_;                            // newest last
+  Block latest_;                                        // of allocate(), for cancel()
+  std::optional<std::size_t> latest_place_;             // where it stood in recent_
 };
 
 }  // namespace iommu::api

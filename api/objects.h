@@ -1,0 +1,53 @@
+// The objects behind the interface's handles, and the device that a token stands for.
+//
+// What it does: holds their state. What it does not do: act; the functions of System do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/logical_space.h"
+#include "api/page_table.h"
+#include "api/ports.h"
+
+namespace iommu::api {
+
+struct DeviceToken;
+
+/// An address space (IOMMU_DMA_DOMAIN).
+struct Domain {
+  /// On each unit that has a device of this domain.
+  struct Attachment {
+    std::size_t unit = 0;
+    std::uint16_t domain_id = 0;
+    unsigned devices = 0;
+  };
+
+  std::string name;  ///< "domain 3", counted per system, for diagnostics
+  IOMMU_DMA_DOMAIN_TYPE type = DomainTypeTranslate;
+  std::unique_ptr<Mutex> mutex;  ///< held by whatever changes or uses the domain
+  bool deleted = false;
+  std::unique_ptr<LogicalSpace> space;  ///< Translate only
+  std::unique_ptr<PageTable> table;     ///< Translate only
+  std::vector<Attachment> attachments;
+};
+
+/// The hardware behind one PDO; what is attached is this, not a token (docs/ddi-decisions.md, OP-10).
+struct Requester {
+  PdoDescription pdo;
+  std::unique_ptr<Mutex> mutex;              ///< held while it is attached, detached or loses a token
+  const char* busy_with = nullptr;           ///< function that holds the mutex
+  std::shared_ptr<Domain> domain;            ///< attached to
+  std::shared_ptr<DeviceToken> attached_by;  ///< the token that it was attached through
+};
+
+/// What CreateDevice makes (IOMMU_DMA_DEVICE).
+struct DeviceToken {
+  std::string name;  ///< "device nic0", for diagnostics
+  Requester* requester = nullptr;
+  bool deleted = false;
+};
+
+}  // namespace iommu::api

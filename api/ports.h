@@ -1,0 +1,139 @@
+// What the API layer needs from the world, as abstract ports, and the description of the machine that it serves.
+//
+// What it does: names the few things that system software has: registers, memory, free page frames, locks, a way to let
+// time pass while it polls, and a place for diagnostics. models/tlm's Host and the platform implement them with TLM
+// transactions; tests with maps. What it does not do: contain code, know SystemC, or keep state.
+//
+// Threads: callers are cooperative threads of one simulated machine. A thread gives way to others only inside these
+// ports (each access, Mutex::lock, HostServices::relax may let simulated time pass); between two port calls the API
+// layer runs undisturbed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/wdm.h"
+#include "models/core/types.h"
+
+namespace iommu::api {
+
+/// The register window of one IOMMU. Offsets are bytes from its start, aligned to the access.
+class RegisterPort {
+ public:
+  virtual ~RegisterPort() = default;
+  [[nodiscard]] virtual std::uint32_t read32(std::uint32_t offset) = 0;
+  [[nodiscard]] virtual std::uint64_t read64(std::uint32_t offset) = 0;
+  virtual void write32(std::uint32_t offset, std::uint32_t value) = 0;
+  virtual void write64(std::uint32_t offset, std::uint64_t value) = 0;
+};
+
+/// Physical memory as the CPU reaches it. Each 8-byte access is one, indivisible; addresses are multiples of 8.
+class MemoryPort {
+ public:
+  virtual ~MemoryPort() = default;
+  [[nodiscard]] virtual std::uint64_t read64(core::Address address) = 0;
+  virtual void write64(core::Address address, std::uint64_t value) = 0;
+  /// Fills the 4 KiB at `frame` (a multiple of 4096) with zeros.
+  virtual void zero_page(core::Address frame) = 0;
+};
+
+/// Free 4 KiB frames of physical memory for tables and queues. Their contents are arbitrary.
+class FrameAllocator {
+ public:
+  virtual ~FrameAllocator() = default;
+  /// Physical address of a frame; nothing when there is none left.
+  [[nodiscard]] virtual std::optional<core::Address> allocate() = 0;
+  virtual void free(core::Address frame) = 0;
+};
+
+/// A lock between host threads: lock() lets simulated time pass until it is free. Not recursive.
+class Mutex {
+ public:
+  virtual ~Mutex() = default;
+  virtual void lock() = 0;
+  virtual void unlock() = 0;
+};
+
+enum class Severity : std::uint8_t {
+  Note,     ///< something that an author may want to know
+  Warning,  ///< a caller's mistake that Windows leaves undefined, or a request that hardware refused and that was
+            ///< mended
+  Error,    ///< the machine can't do what it is described to do
+};
+
+struct Diagnostic {
+  Severity severity = Severity::Warning;
+  std::string function;  ///< the interface's function, or the unit's activity
+  std::string object;  ///< what it is about: "domain 2", "device nic0", "unit iommu0"; empty when nothing in particular
+  std::string message;  ///< one sentence, without a full stop
+};
+
+/// What else the host provides.
+class HostServices {
+ public:
+  virtual ~HostServices() = default;
+  /// A new lock; called while the simulation runs, too.
+  [[nodiscard]] virtual std::unique_ptr<Mutex> make_mutex() = 0;
+  /// Called between two polls of a register or memory word.
+  virtual void relax() = 0;
+  virtual void report(const Diagnostic& diagnostic) = 0;
+};
+
+/// How invalidations reach a unit.
+enum class InvalidationPath : std::uint8_t {
+  Queue,      ///< the invalidation queue
+  Registers,  ///< the invalidation registers (VT-d below major version 6)
+};
+
+/// What happens to a device's DMA while it is attached to no domain (docs/ddi-decisions.md, OP-9).
+enum class UnattachedState : std::uint8_t { Blocked, PassThrough };
+
+/// One IOMMU, as firmware describes it to system software.
+struct UnitDescription {
+  std::string name;
+  RegisterPort* registers = nullptr;
+  core::Address register_base = 0;  ///< MMIO base, for reports
+  unsigned host_address_bits = 46;  ///< physical address width of the machine (DMAR table: Host Address Width)
+  InvalidationPath invalidation = InvalidationPath::Queue;
+};
+
+/// One device, as the bus driver knows it.
+struct PdoDescription {
+  std::string name;
+  PDEVICE_OBJECT object = nullptr;  ///< what drivers pass to CreateDevice; never dereferenced here
+  std::optional<std::size_t> unit;  ///< index into SystemDescription::units; none: not behind an IOMMU
+  std::vector<core::RequesterId>
+      requester_ids;  ///< with aliases; empty: the bus driver can't say (STATUS_UNSUCCESSFUL)
+};
+
+/// The choices that an operating system makes.
+struct Policy {
+  unsigned max_leaf_level = 3;           ///< largest page of a mapping: 1 (4 KiB), 2 (2 MiB), 3 (1 GiB)
+  unsigned max_logical_width_bits = 63;  ///< upper bound of every domain's address width, 13 to 63
+  UnattachedState unattached = UnattachedState::Blocked;
+  std::size_t max_devices = 65536;        ///< device tokens that may exist at a time
+  std::size_t max_domains = 65536;        ///< domains that may exist at a time
+  std::uint64_t poll_limit = 10'000'000;  ///< polls after which a unit is given up
+};
+
+/// One machine. The ports outlive the System that is made from it.
+struct SystemDescription {
+  std::vector<UnitDescription> units;
+  std::vector<PdoDescription> pdos;
+  Policy policy;
+  MemoryPort* memory = nullptr;
+  FrameAllocator* frames = nullptr;
+  HostServices* host = nullptr;
+};
+
+class System;
+
+/// The machine that the calling thread runs on, or null outside of any. Defined by whoever hosts the API layer: the
+/// platform from the running host thread, a test from a variable of its own.
+[[nodiscard]] System* current_system();
+
+}  // namespace iommu::api
