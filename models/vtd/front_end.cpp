@@ -205,6 +205,8 @@ bool FrontEnd::start_global_command() {
   const std::uint64_t status = bank_.get(GSTS);
   if (srtp_pending_) {
     srtp_pending_ = false;
+    // The new pointer is in force before the implied invalidation: nothing of the old table may be cached after it.
+    latched_rtaddr_ = bank_.get(RTADDR);
     begin_sequence(Effect::Rtps);
     if (capabilities_.esrtps) {
       add_step(core::Command::Kind::InvalidateContext);
@@ -363,7 +365,6 @@ void FrontEnd::finish_sequence() {
       break;
     }
     case Effect::Rtps:
-      latched_rtaddr_ = bank_.get(RTADDR);
       set_status(gsts::RTPS, 1);
       break;
     case Effect::Qie: {
