@@ -158,8 +158,11 @@ Config load_config(const std::string& file, const std::vector<std::string>& over
 }
 
 Location Config::where(const std::string& key) const {
-  const auto found = locations.find(key);
-  return found == locations.end() ? Location{file, 0, 0} : found->second;
+  for (std::string place = key;; place.resize(place.rfind('.'))) {
+    const auto found = locations.find(place);
+    if (found != locations.end()) return found->second;
+    if (place.find('.') == std::string::npos) return {file, 0, 0};
+  }
 }
 
 const IommuConfig* Config::find_iommu(const std::string& iommu_name) const {

@@ -181,7 +181,8 @@ struct Config {
   std::string file;                           ///< the scenario file as the user named it, for messages
   std::map<std::string, Location> locations;  ///< dotted key -> where its value was written; only keys that were
 
-  /// Where `key` (for instance "device.nic0.capture") was written; the scenario file without a line when it was not.
+  /// Where `key` (for instance "device.nic0.capture") was written, or else its table; the scenario file without a line
+  /// when neither was.
   [[nodiscard]] Location where(const std::string& key) const;
   [[nodiscard]] const IommuConfig* find_iommu(const std::string& iommu_name) const;
   [[nodiscard]] const DeviceConfig* find_device(const std::string& device_name) const;

@@ -117,6 +117,7 @@ class Checker {
     }
     check_width(device, *iommu, key);
     if (device.kind == DeviceKind::Generator) check_generator(device.generator, *iommu, key);
+    if (device.kind == DeviceKind::Nic) check_capture(device.nic.capture, key + "capture");
   }
 
   void check_width(const DeviceConfig& device, const IommuConfig& iommu, const std::string& key) {
@@ -151,6 +152,17 @@ class Checker {
                                     ": more than half of the " + std::to_string(config_.ddi.address_width_bits) +
                                     " bits of ddi.address_width_bits");
     }
+  }
+
+  /// Only that there is a file; what is in it shows when the platform is built.
+  void check_capture(const InputFile& capture, const std::string& key) {
+    std::error_code error;
+    const auto status = std::filesystem::status(capture.path, error);
+    if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) return;
+    const std::errc reason =
+        std::filesystem::exists(status) ? std::errc::is_a_directory : std::errc::no_such_file_or_directory;
+    if (!error || std::filesystem::exists(status)) error = std::make_error_code(reason);
+    add(key, key + " = " + quote(capture.shown) + ": can't be read: " + error.message());
   }
 
   void check_requesters() {

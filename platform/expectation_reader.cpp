@@ -1,6 +1,7 @@
 #include "platform/expectation_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace iommu::platform {
@@ -22,7 +23,7 @@ class ExpectationReader {
     if (node.kind != TomlNode::Kind::Table) {
       Expectation expectation{path_, literal(node), {}, {}, key_where};
       if (expectation.equal) add(std::move(expectation));
-    } else if (has_bounds(node)) {
+    } else if (!path_.empty() && has_bounds(node)) {
       read_bounds(node, key_where);
     } else if (node.members.empty() && !path_.empty()) {
       problems_.add(node.value.where, key_of(path_) + " = {}: empty; allowed: a literal or { min = ..., max = ... }");
@@ -45,7 +46,8 @@ class ExpectationReader {
   std::optional<ExpectedValue> literal(const TomlNode& node) {
     if (const auto* flag = std::get_if<bool>(&node.value.data)) return *flag;
     if (const auto* integer = std::get_if<std::int64_t>(&node.value.data)) return *integer;
-    if (const auto* number = std::get_if<double>(&node.value.data)) return *number;
+    if (const auto* number = std::get_if<double>(&node.value.data); number != nullptr && std::isfinite(*number))
+      return *number;
     if (const auto* text = std::get_if<std::string>(&node.value.data)) return *text;
     problems_.add(node.value.where, key_of(path_) + " = " + node.value.text + ": wrong type, " + node.value.kind +
                                         "; allowed: a number, string or boolean, or { min = ..., max = ... }");
@@ -55,7 +57,8 @@ class ExpectationReader {
   std::optional<double> bound(const TomlMember& member) {
     const RawValue& value = member.node.front().value;
     if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*integer);
-    if (const auto* number = std::get_if<double>(&value.data); number != nullptr && *number == *number) return *number;
+    if (const auto* number = std::get_if<double>(&value.data); number != nullptr && std::isfinite(*number))
+      return *number;
     problems_.add(value.where, key_of(path_) + "." + member.key + " = " + value.text + ": wrong type, " + value.kind +
                                    "; allowed: a number");
     return std::nullopt;
@@ -88,10 +91,6 @@ class ExpectationReader {
   }
 
   void add(Expectation expectation) {
-    if (expectation.path.empty()) {
-      problems_.add(expectation.where, "expect: wrong type; allowed: a table of paths into result.json");
-      return;
-    }
     for (Expectation& other : expectations_) {
       if (other.path == expectation.path) {
         other = std::move(expectation);
@@ -116,7 +115,12 @@ class ExpectationReader {
 }  // namespace
 
 void read_expectations(const TomlNode& table, std::vector<Expectation>& expectations, Problems& problems) {
-  ExpectationReader(expectations, problems).read(table, table.value.where);
+  if (table.kind == TomlNode::Kind::Table) {
+    ExpectationReader(expectations, problems).read(table, table.value.where);
+  } else {
+    problems.add(table.value.where, "expect = " + table.value.text + ": wrong type, " + table.value.kind +
+                                        "; allowed: a table of paths into result.json");
+  }
 }
 
 }  // namespace iommu::platform

@@ -27,12 +27,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   const std::size_t dot = word.rfind('.');
   const std::size_t last_part = dot == std::string_view::npos ? word.size() : word.size() - dot - 1;
-  std::size_t best = std::max<std::size_t>(2, last_part / 3) + 1;
-  // A short word must keep at least half of itself: "x" is not meant to be "at".
-  best = std::min(best, std::max<std::size_t>(1, word.size() / 2) + 1);
+  std::size_t best = std::max<std::size_t>(1, last_part / 3) + 1;
   std::string result;
   for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(word, candidate);
+    // Many keys end with their unit, which is the part that is forgotten first.
+    const bool without_unit =
+        candidate.size() > word.size() && candidate.compare(0, word.size(), word) == 0 && candidate[word.size()] == '_';
+    const std::size_t distance = without_unit ? 1 : edit_distance(word, candidate);
     if (distance < best) {
       best = distance;
       result = candidate;

@@ -14,8 +14,8 @@ namespace iommu::platform {
 /// string alignment).
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// The candidate nearest to `word`, the first one of several; empty when none is within max(2, a third of the length of
-/// word's last dotted part).
+/// The candidate nearest to `word`, the first one of several; empty when none is within max(1, a third of the length of
+/// word's last dotted part). A candidate that is `word` with a "_unit" behind it counts as distance 1.
 [[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 /// `; did you mean "x"?`, or `otherwise` when nothing is near.

@@ -1,0 +1,162 @@
+#include "platform/command_line.h"
+
+#include <boost/program_options.hpp>
+#include <iostream>
+
+#include "models/core/version.h"
+#include "platform/parameter_docs.h"
+#include "platform/scenario_run.h"
+#include "platform/suggest.h"
+
+namespace iommu::platform {
+
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kUsage = R"(Usage:
+  iommu-vp run FILE... [--set KEY=VALUE]... [--out DIR] [--quiet]
+      Run scenarios. Several files run side by side, each in a process of its own.
+      --set KEY=VALUE  override a key of the files, for instance --set iommu.0.iotlb.ways=64
+      --out DIR        write DIR/result.json and DIR/latency.csv, of several files DIR/NAME/...
+      --quiet          no table, no progress
+  iommu-vp check FILE [--set KEY=VALUE]...
+      Check a scenario and everything that it names, run and write nothing; prints the resolved scenario.
+  iommu-vp params [--markdown | --json-schema]
+      List all keys of scenario files.
+  iommu-vp --version
+  iommu-vp --help
+
+Exit codes: 0 all is well; 1 an expectation of a scenario does not hold; 2 the command line, a scenario or a file
+that it names is wrong; 3 a defect of iommu-vp itself.
+)";
+
+/// A mistake on the command line.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Parsed {
+  po::variables_map values;
+  std::vector<std::string> files;
+};
+
+/// Parses what stands behind the command. `options` gets the command's own.
+Parsed parse(const std::vector<std::string>& arguments, po::options_description options) {
+  options.add_options()("help", "");
+  po::options_description hidden;
+  hidden.add_options()("file", po::value<std::vector<std::string>>());
+  po::options_description all;
+  all.add(options).add(hidden);
+  po::positional_options_description positional;
+  positional.add("file", -1);
+  Parsed parsed;
+  try {
+    using Style = po::command_line_style::style_t;
+    const int style = Style::allow_long | Style::long_allow_adjacent | Style::long_allow_next;
+    po::store(po::command_line_parser(arguments).options(all).positional(positional).style(style).run(), parsed.values);
+  } catch (const po::unknown_option& error) {
+    std::vector<std::string> known;
+    for (const auto& option : options.options()) known.push_back("--" + option->long_name());
+    throw UsageError("unknown option \"" + error.get_option_name() + "\"" +
+                     did_you_mean(error.get_option_name(), known));
+  } catch (const po::error& error) {
+    throw UsageError(error.what());
+  }
+  if (parsed.values.count("file") != 0) parsed.files = parsed.values["file"].as<std::vector<std::string>>();
+  return parsed;
+}
+
+void add_set(po::options_description& options) {
+  options.add_options()("set", po::value<std::vector<std::string>>()->composing(), "");
+}
+
+std::vector<std::string> overrides_of(const Parsed& parsed) {
+  return parsed.values.count("set") == 0 ? std::vector<std::string>{}
+                                         : parsed.values["set"].as<std::vector<std::string>>();
+}
+
+int show_usage() {
+  std::cout << kUsage;
+  return kExitOk;
+}
+
+int command_run(const std::vector<std::string>& arguments, const SimulationFactory& factory) {
+  po::options_description options;
+  add_set(options);
+  options.add_options()("out", po::value<std::string>(), "")("quiet", po::bool_switch(), "");
+  const Parsed parsed = parse(arguments, options);
+  if (parsed.values.count("help") != 0) return show_usage();
+  if (parsed.files.empty()) throw UsageError("run: which scenario? FILE is missing");
+  RunOptions run;
+  run.overrides = overrides_of(parsed);
+  run.quiet = parsed.values["quiet"].as<bool>();
+  if (parsed.values.count("out") != 0) {
+    run.out = parsed.values["out"].as<std::string>();
+    if (run.out.empty()) throw UsageError("run: --out needs the name of a folder");
+  }
+  return parsed.files.size() == 1 ? run_scenario(parsed.files.front(), run, factory) : run_scenarios(parsed.files, run);
+}
+
+int command_check(const std::vector<std::string>& arguments, const SimulationFactory& factory) {
+  po::options_description options;
+  add_set(options);
+  const Parsed parsed = parse(arguments, options);
+  if (parsed.values.count("help") != 0) return show_usage();
+  if (parsed.files.size() != 1)
+    throw UsageError("check: exactly one FILE, found " + std::to_string(parsed.files.size()));
+  return check_scenario(parsed.files.front(), overrides_of(parsed), factory);
+}
+
+int command_params(const std::vector<std::string>& arguments) {
+  po::options_description options;
+  options.add_options()("markdown", po::bool_switch(), "")("json-schema", po::bool_switch(), "");
+  const Parsed parsed = parse(arguments, options);
+  if (parsed.values.count("help") != 0) return show_usage();
+  if (!parsed.files.empty()) throw UsageError("params: unexpected \"" + parsed.files.front() + "\"");
+  const bool markdown = parsed.values["markdown"].as<bool>();
+  const bool schema = parsed.values["json-schema"].as<bool>();
+  if (markdown && schema) throw UsageError("params: either --markdown or --json-schema");
+  std::cout << (markdown ? parameters_as_markdown() : schema ? parameters_as_json_schema() : parameters_as_text());
+  return kExitOk;
+}
+
+int dispatch(const std::vector<std::string>& arguments, const SimulationFactory& factory) {
+  if (arguments.empty()) throw UsageError("a command is missing: run, check or params");
+  const std::string& command = arguments.front();
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (command == "run") return command_run(rest, factory);
+  if (command == "check") return command_check(rest, factory);
+  if (command == "params") return command_params(rest);
+  const bool option = command == "--help" || command == "--version";
+  if (option && !rest.empty()) throw UsageError("unexpected \"" + rest.front() + "\" after " + command);
+  if (command == "--help") return show_usage();
+  if (command == "--version") {
+    std::cout << "iommu-vp " << core::version() << "\n";
+    return kExitOk;
+  }
+  throw UsageError((command.rfind('-', 0) == 0 ? "unknown option \"" : "unknown command \"") + command + "\"" +
+                   did_you_mean(command, {"run", "check", "params", "--version", "--help"}));
+}
+
+}  // namespace
+
+int run_command_line(const std::vector<std::string>& arguments, const SimulationFactory& factory) {
+  try {
+    const int code = dispatch(arguments, factory);
+    std::cout.flush();
+    return code;
+  } catch (const UsageError& error) {
+    std::cerr << "iommu-vp: " << error.what() << " (\"iommu-vp --help\" shows all)\n";
+    return kExitUser;
+  } catch (const ConfigError& error) {
+    std::cerr << error.what() << "\n";
+    return kExitUser;
+  } catch (const std::exception& error) {
+    std::cerr << "iommu-vp: internal error: " << error.what() << "\n";
+    return kExitInternal;
+  }
+}
+
+}  // namespace iommu::platform
