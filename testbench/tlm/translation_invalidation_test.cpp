@@ -1,0 +1,271 @@
+// Invalidations against DMA that is under way, drains, messages, probes and direct memory: what only the timed unit can
+// get wrong.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+#include "testbench/tlm/translation_rig.h"
+
+using namespace iommu;
+using core::OutcomeClass;
+using core::Stage;
+using test::Access;
+using test::Rig;
+using test::RigConfig;
+
+namespace {
+
+constexpr core::RequesterId kDevice = 0x18;
+constexpr std::uint64_t kIotlbGlobal = 0x12;         // type 2, G = 01
+constexpr std::uint64_t kIotlbDomain5 = 0x00050022;  // G = 10, DID 5
+constexpr std::uint64_t kIotlbDomain6 = 0x00060022;
+constexpr std::uint64_t kIotlbPageDomain5 = 0x00050032;  // G = 11
+constexpr std::uint64_t kContextGlobal = 0x11;           // type 1, G = 01
+
+Access access_of(core::Address address, bool write = false) {
+  Access access;
+  access.address = address;
+  access.requester = kDevice;
+  access.write = write;
+  return access;
+}
+
+void simulate(const RigConfig& config, const std::function<void(Rig&)>& body) {
+  Rig* self = nullptr;
+  Rig rig("rig", config, [&] { body(*self); });
+  self = &rig;
+  sc_core::sc_start();
+}
+
+// Page 0x400000 -> 0x200000; returns the address of its leaf entry.
+core::Address set_up(Rig& rig) {
+  rig.enable();
+  const core::Address table = rig.new_table();
+  rig.context(kDevice, table, 5);
+  rig.memory.bytes[0x200000] = 0xAA;
+  rig.memory.bytes[0x300000] = 0xBB;
+  return rig.map(table, 0x400000, 0x200000, 3);
+}
+
+// Starts a walk, changes the leaf entry after it has been read, invalidates while the access is not translated yet, and
+// reads again.
+void overtake(std::uint64_t lo, std::uint64_t hi, bool covered) {
+  Access first = access_of(0x400000);
+  Access second = access_of(0x400000);
+  std::uint64_t retries = 0;
+  RigConfig config;
+  config.unit.decode = 1000;
+  simulate(config, [&](Rig& rig) {
+    const core::Address leaf = set_up(rig);
+    // Software is fast here: the entry changes the moment after hardware has read it, and the invalidation is under way
+    // by then. The leaf is read at 1 + 100 + 2 + 1 + 3 x 52 + 2 = 262 ns and its data arrives at 312 ns.
+    rig.memory.on_access = [&rig, leaf, changed = false](core::Address address, bool) mutable {
+      if (address == leaf && !changed) {
+        changed = true;
+        sc_core::sc_spawn([&rig, leaf] { rig.memory.write64(leaf, 0x300003); });
+      }
+    };
+    rig.initiator.at(first);
+    wait(sc_core::sc_time(200, sc_core::SC_NS));
+    // The doorbell at 210 ns; fetch 50 ns, decode 1 ns: the invalidation happens at 270 ns or later.
+    rig.memory.write64(test::kStatus, 0);
+    rig.submit({{lo, hi}});
+    rig.initiator.wait_all();
+    rig.initiator.at(second);
+    rig.initiator.wait_all();
+    retries = rig.unit.counters().retries;
+  });
+  CHECK(second.status == tlm::TLM_OK_RESPONSE);
+  if (covered) {
+    CHECK(retries == 1);
+    CHECK(first.data[0] == 0xBB);  // translated anew
+    CHECK(first.stages.of(Stage::Retry) > 0);
+    CHECK(second.data[0] == 0xBB);  // and nothing stale was left behind
+  } else {
+    CHECK(retries == 0);
+    CHECK(first.data[0] == 0xAA);
+    CHECK(second.data[0] == 0xAA);  // allowed: nobody has invalidated this page
+    CHECK(second.outcome == OutcomeClass::Hit);
+  }
+  CHECK(first.stages.total() == first.ended - first.issued);
+}
+
+}  // namespace
+
+TEST_CASE("A walk that a global invalidation overtakes leaves nothing stale") { overtake(kIotlbGlobal, 0, true); }
+TEST_CASE("A walk that a domain invalidation overtakes leaves nothing stale") { overtake(kIotlbDomain5, 0, true); }
+TEST_CASE("A walk that a page invalidation overtakes leaves nothing stale") {
+  overtake(kIotlbPageDomain5, 0x400000, true);
+}
+TEST_CASE("A walk that a masked page invalidation overtakes leaves nothing stale") {
+  overtake(kIotlbPageDomain5, 0x407000 | 3, true);  // AM = 3: 0x400000 to 0x407FFF
+}
+TEST_CASE("A walk that a context invalidation overtakes is begun anew") { overtake(kContextGlobal, 0, true); }
+TEST_CASE("An invalidation of another domain does not disturb a walk") { overtake(kIotlbDomain6, 0, false); }
+TEST_CASE("An invalidation of another page does not disturb a walk") { overtake(kIotlbPageDomain5, 0x401000, false); }
+
+TEST_CASE("A wait after a draining invalidation completes only when translated writes are in memory") {
+  // A slow write is under way; IOTLB invalidation with DW = 1 (bit 6), then a wait with status write.
+  for (const bool drain : {true, false}) {
+    sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+    Access write = access_of(0x400000, true);
+    core::Tick status_seen = 0;
+    simulate({}, [&](Rig& rig) {
+      set_up(rig);
+      Access warm = access_of(0x400000);
+      rig.initiator.at(warm);
+      rig.initiator.wait_all();
+      rig.memory.on_access = [&](core::Address address, bool is_write) {
+        if (is_write && address == test::kStatus) status_seen = sim::now_ticks();
+        rig.memory.latency = address == 0x200000 ? 900000 : 50000;
+      };
+      rig.initiator.at(write);
+      wait(sc_core::sc_time(100, sc_core::SC_NS));
+      rig.submit_and_wait({{kIotlbGlobal | (drain ? 0x40u : 0u), 0}});
+      rig.initiator.wait_all();
+    });
+    INFO("drain " << drain);
+    CHECK(write.ended > write.issued + 900000);
+    if (drain) {
+      CHECK(status_seen == write.ended);
+    } else {
+      CHECK(status_seen < write.ended);
+    }
+  }
+}
+
+TEST_CASE("A draining invalidation waits for accesses of foreign memory too") {
+  Access write = access_of(0x400000, true);
+  core::Tick status_seen = 0;
+  simulate({}, [&](Rig& rig) {
+    set_up(rig);
+    Access warm = access_of(0x400000);
+    rig.initiator.at(warm);
+    rig.initiator.wait_all();
+    rig.memory.four_phases = true;
+    rig.memory.latency = 900000;
+    rig.memory.on_access = [&](core::Address address, bool is_write) {
+      if (is_write && address == test::kStatus) status_seen = sim::now_ticks();
+    };
+    rig.initiator.at(write);
+    wait(sc_core::sc_time(100, sc_core::SC_NS));
+    rig.memory.latency = 50000;
+    rig.submit_and_wait({{kIotlbGlobal | 0x40u, 0}});
+    rig.initiator.wait_all();
+  });
+  CHECK(status_seen == write.ended);
+}
+
+TEST_CASE("The fault event's message reaches memory as a write of its data") {
+  RigConfig config;
+  std::vector<std::uint64_t> records;
+  std::uint32_t message = 0;
+  simulate(config, [&](Rig& rig) {
+    set_up(rig);
+    rig.write(0x40, 0x14000, 4);  // FEADDR: the rig's memory stands in for the interrupt fabric
+    rig.write(0x3C, 0x4041, 4);   // FEDATA
+    rig.write(0x38, 0, 4);        // FECTL.IM = 0
+    Access bad = access_of(0x999000, true);
+    rig.initiator.lt(bad);
+    wait(sc_core::sc_time(1, sc_core::SC_US));
+    message = static_cast<std::uint32_t>(rig.memory.read64(0x14000));
+    records.push_back(rig.read(0x600, 8));
+    records.push_back(rig.read(0x608, 8));
+    records.push_back(rig.read(0x34, 4));
+  });
+  CHECK(message == 0x4041);
+  CHECK(records[0] == 0x999000);
+  CHECK(records[1] == 0x8000000500000018);  // F, write, reason 05h, 00:03.0
+  CHECK(records[2] == 0x2);                 // PPF
+}
+
+TEST_CASE("Probes see what hardware would do and leave no trace") {
+  simulate({}, [&](Rig& rig) {
+    set_up(rig);
+    const auto probe = [&](core::Address address, tlm::tlm_command command) {
+      std::array<unsigned char, 4> data{};
+      tlm::tlm_generic_payload payload;
+      sim::DmaExtension extension;
+      extension.requester = kDevice;
+      payload.set_extension(&extension);
+      payload.set_command(command);
+      payload.set_address(address);
+      payload.set_data_ptr(data.data());
+      payload.set_data_length(4);
+      payload.set_streaming_width(4);
+      const unsigned n = rig.initiator.socket->transport_dbg(payload);
+      payload.clear_extension(&extension);
+      return n == 4 ? int{data[0]} : -1;
+    };
+    CHECK(probe(0x400000, tlm::TLM_READ_COMMAND) == 0xAA);
+    CHECK(probe(0x999000, tlm::TLM_READ_COMMAND) == -1);
+    CHECK(rig.iotlb.counters().lookups == 0);
+    CHECK(rig.iotlb.counters().fills == 0);
+    CHECK(rig.unit.context_counters().fills == 0);
+    CHECK(rig.walker.counters().walks == 0);
+    CHECK(rig.read(0x34, 4) == 0);  // no fault recorded
+    CHECK(rig.read(0x608, 8) == 0);
+    CHECK(rig.unit.counters().requests == 0);
+  });
+}
+
+TEST_CASE("Direct memory is granted as the page allows and withdrawn by every invalidation that touches it") {
+  simulate({}, [&](Rig& rig) {
+    const core::Address leaf = set_up(rig);
+    rig.memory.write64(leaf, 0x200001);  // read only
+    tlm::tlm_generic_payload payload;
+    sim::DmaExtension extension;
+    extension.requester = kDevice;
+    payload.set_extension(&extension);
+    payload.set_command(tlm::TLM_READ_COMMAND);
+    payload.set_address(0x400123);
+    tlm::tlm_dmi dmi;
+    REQUIRE(rig.initiator.socket->get_direct_mem_ptr(payload, dmi));
+    CHECK(dmi.get_start_address() == 0x400000);
+    CHECK(dmi.get_end_address() == 0x400FFF);
+    CHECK(dmi.get_dmi_ptr() == rig.memory.bytes.data() + 0x200000);
+    CHECK(dmi.is_read_allowed());
+    CHECK_FALSE(dmi.is_write_allowed());
+    payload.set_command(tlm::TLM_WRITE_COMMAND);
+    CHECK_FALSE(rig.initiator.socket->get_direct_mem_ptr(payload, dmi));
+    payload.set_address(0x999000);
+    payload.set_command(tlm::TLM_READ_COMMAND);
+    CHECK_FALSE(rig.initiator.socket->get_direct_mem_ptr(payload, dmi));
+    payload.clear_extension(&extension);
+
+    rig.initiator.dmi_withdrawn.clear();
+    rig.submit_and_wait({{kIotlbPageDomain5, 0x400000}});
+    REQUIRE(rig.initiator.dmi_withdrawn.size() == 1);
+    CHECK(rig.initiator.dmi_withdrawn[0] == std::pair<core::Address, core::Address>{0x400000, 0x400FFF});
+    rig.submit_and_wait({{kIotlbGlobal, 0}});
+    REQUIRE(rig.initiator.dmi_withdrawn.size() == 2);
+    CHECK(rig.initiator.dmi_withdrawn[1] == std::pair<core::Address, core::Address>{0, ~core::Address{0}});
+  });
+}
+
+TEST_CASE("Payloads that can't be a DMA get a TLM error and count nowhere") {
+  simulate({}, [&](Rig& rig) {
+    set_up(rig);
+    std::array<unsigned char, 8> data{};
+    tlm::tlm_generic_payload payload;
+    payload.set_address(0x400000);
+    payload.set_data_ptr(data.data());
+    payload.set_data_length(8);
+    payload.set_streaming_width(4);
+    payload.set_command(tlm::TLM_READ_COMMAND);
+    sc_core::sc_time delay;
+    rig.initiator.socket->b_transport(payload, delay);
+    CHECK(payload.get_response_status() == tlm::TLM_BURST_ERROR_RESPONSE);
+    payload.set_streaming_width(8);
+    payload.set_data_length(0);
+    rig.initiator.socket->b_transport(payload, delay);
+    CHECK(payload.get_response_status() == tlm::TLM_BURST_ERROR_RESPONSE);
+    payload.set_command(tlm::TLM_IGNORE_COMMAND);
+    rig.initiator.socket->b_transport(payload, delay);
+    CHECK(payload.get_response_status() == tlm::TLM_OK_RESPONSE);
+    CHECK(delay == sc_core::SC_ZERO_TIME);
+    CHECK(rig.unit.counters().requests == 0);
+  });
+}
