@@ -138,7 +138,7 @@ TEST_CASE("DmaPort AT: operations that take no time") { zero_time(TransportMode:
 void random_chain(TransportMode mode, Answer answer) {
   Bench bench(mode, 1);
   bench.target.answer = answer;
-  bench.target.linger = 3;
+  bench.target.linger = 1;
   bench.target.accept = 1;
   bench.target.latency = [](core::Address address) { return 2 + (address / 64) % 13 * 31; };
   core::Random random(20240917);

@@ -1,0 +1,188 @@
+#include "models/tlm/dma_master.h"
+
+#include <algorithm>
+#include <functional>
+#include <queue>
+
+#include "models/core/payload_pattern.h"
+
+namespace iommu::sim {
+
+struct DmaMaster::Slot : DmaOperation {
+  core::Access access{};
+  std::vector<unsigned char> buffer;
+};
+
+namespace {
+
+DmaMasterConfig with_limits(DmaMasterConfig config) {
+  config.outstanding = std::max<std::uint32_t>(config.outstanding, 1);
+  return config;
+}
+
+/// Calls piece(packet, offset in the packet, start in the data, bytes) for each page's part; stops when it says false.
+template <class Piece>
+bool for_each_page(std::uint64_t window_tag, std::uint64_t offset, std::size_t n, Piece&& piece) {
+  for (std::size_t done = 0; done < n;) {
+    const std::uint64_t at = offset + done;
+    const std::uint64_t in_page = at % core::kPageBytes;
+    const std::size_t bytes = std::min<std::size_t>(n - done, core::kPageBytes - in_page);
+    if (!piece(window_tag + at / core::kPageBytes, static_cast<std::uint32_t>(in_page), done, bytes)) return false;
+    done += bytes;
+  }
+  return true;
+}
+
+}  // namespace
+
+void DmaMaster::fill_window(std::uint64_t window_tag, std::uint64_t offset, void* data, std::size_t n) {
+  auto* bytes_out = static_cast<unsigned char*>(data);
+  for_each_page(window_tag, offset, n,
+                [&](std::uint64_t packet, std::uint32_t in_page, std::size_t start, std::size_t bytes) {
+                  core::fill_payload(packet, in_page, bytes_out + start, bytes);
+                  return true;
+                });
+}
+
+bool DmaMaster::check_window(std::uint64_t window_tag, std::uint64_t offset, const void* data, std::size_t n) {
+  const auto* bytes_in = static_cast<const unsigned char*>(data);
+  return for_each_page(window_tag, offset, n,
+                       [&](std::uint64_t packet, std::uint32_t in_page, std::size_t start, std::size_t bytes) {
+                         return core::check_payload(packet, in_page, bytes_in + start, bytes);
+                       });
+}
+
+DmaMaster::DmaMaster(sc_core::sc_module_name name, const DmaMasterConfig& config)
+    : sc_module(name),
+      port("port", DmaPortConfig{config.mode, config.requester, config.outstanding}, *this),
+      socket(port.socket),
+      config_(with_limits(config)),
+      pattern_(config.pattern),
+      slots_(event_driven() ? config_.outstanding : 1) {
+  for (Slot& slot : slots_) {
+    slot.buffer.resize(config_.pattern.transfer_bytes);
+    free_.push_back(&slot);
+  }
+  using SC_CURRENT_USER_MODULE = DmaMaster;
+  if (event_driven()) {
+    SC_METHOD(issue_ready);
+    sensitive << ready_event_;
+    dont_initialize();
+  } else {
+    SC_THREAD(run_ahead);
+  }
+}
+
+DmaMaster::~DmaMaster() = default;
+
+void DmaMaster::start() {
+  if (started_) return;
+  started_ = true;
+  next_ready_ = now_ticks() + config_.start;
+  if (event_driven()) {
+    ready_event_.notify(to_sc_time(config_.start));
+  } else {
+    start_event_.notify(sc_core::SC_ZERO_TIME);
+  }
+}
+
+/// The next access of the pattern, in a free slot.
+DmaMaster::Slot& DmaMaster::prepare(core::Tick ready_at) {
+  Slot& slot = *free_.back();
+  free_.pop_back();
+  slot.access = pattern_.next();
+  slot.address = config_.base + slot.access.offset;
+  slot.data = slot.buffer.data();
+  slot.length = slot.access.length;
+  slot.write = slot.access.write;
+  slot.ready_at = ready_at;
+  if (slot.access.escape) ++counters_.escapes;
+  if (slot.write) {
+    if (config_.verify) {
+      fill_window(config_.window_tag, slot.access.offset, slot.data, slot.length);
+    } else {
+      core::fill_payload(counters_.issued, 0, slot.data, slot.length);
+    }
+  }
+  ++counters_.issued;
+  return slot;
+}
+
+void DmaMaster::conclude(const Slot& slot) {
+  ++counters_.completed;
+  if (!slot.ok()) {
+    ++counters_.failed;
+  } else if (config_.verify && !slot.write && !slot.access.escape) {
+    ++counters_.verified;
+    if (!check_window(config_.window_tag, slot.access.offset, slot.data, slot.length)) ++counters_.mismatches;
+  }
+}
+
+void DmaMaster::finish() {
+  done_ = true;
+  done_event_.notify(sc_core::SC_ZERO_TIME);
+}
+
+// Event by event. Everything that is ready and may go goes; afterwards either an access is under way whose end calls
+// again, or ready_event_ is armed, or all are issued.
+void DmaMaster::issue_ready() {
+  if (done_) return;
+  if (config_.count == 0) {
+    finish();
+    return;
+  }
+  const core::Tick now = now_ticks();
+  while (counters_.issued < config_.count && !free_.empty() && !waiting_response_) {
+    if (next_ready_ > now) {
+      ready_event_.notify(delay_until(next_ready_));
+      return;
+    }
+    Slot& slot = prepare(next_ready_);
+    waiting_response_ = config_.outstanding == 1;
+    next_ready_ = now + config_.gap;
+    port.issue(slot);
+  }
+}
+
+void DmaMaster::dma_done(DmaOperation& operation) {
+  auto& slot = static_cast<Slot&>(operation);
+  conclude(slot);
+  free_.push_back(&slot);
+  if (waiting_response_) {
+    waiting_response_ = false;
+    next_ready_ = operation.end + config_.gap;
+  }
+  if (counters_.completed == config_.count) {
+    finish();
+    return;
+  }
+  issue_ready();
+}
+
+// LT. The same times without an event for each: the thread knows each access's end at once and remembers those that
+// are outstanding at its local time.
+void DmaMaster::run_ahead() {
+  if (!started_) wait(start_event_);
+  std::priority_queue<core::Tick, std::vector<core::Tick>, std::greater<core::Tick>> ends;
+  core::Tick last_end = now_ticks();
+  while (counters_.issued < config_.count) {
+    core::Tick local = next_ready_;
+    if (ends.size() == config_.outstanding) {
+      local = std::max(local, ends.top());
+      ends.pop();
+    }
+    if (local > now_ticks() + config_.quantum) wait(delay_until(local));
+    // A target may have called wait().
+    Slot& slot = prepare(next_ready_);
+    const core::Tick end = port.perform(slot, std::max(local, now_ticks()));
+    next_ready_ = (config_.outstanding == 1 ? end : slot.issued_at) + config_.gap;
+    ends.push(end);
+    last_end = std::max(last_end, end);
+    conclude(slot);
+    free_.push_back(&slot);
+  }
+  if (last_end > now_ticks()) wait(delay_until(last_end));
+  finish();
+}
+
+}  // namespace iommu::sim

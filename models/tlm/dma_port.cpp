@@ -1,0 +1,173 @@
+#include "models/tlm/dma_port.h"
+
+#include <algorithm>
+
+namespace iommu::sim {
+
+/// A payload with its extension and, while it is under way, its operation.
+struct DmaPort::Slot : ::tlm::tlm_generic_payload {
+  DmaExtension extension;
+  DmaOperation* operation = nullptr;
+  unsigned char nothing = 0;  // the data of a zero-length read
+
+  explicit Slot(::tlm::tlm_mm_interface& owner) : tlm_generic_payload(&owner) { set_extension(&extension); }
+  ~Slot() override { clear_extension(&extension); }  // a member, which the payload must not delete
+};
+
+/// Slots are used again when the last holder of their payload has let go, which may be a target.
+class DmaPort::Pool : public ::tlm::tlm_mm_interface {
+ public:
+  Slot& take() {
+    if (free_.empty()) {
+      slots_.push_back(std::make_unique<Slot>(*this));
+      free_.reserve(slots_.size());
+      free_.push_back(slots_.back().get());
+    }
+    Slot& slot = *free_.back();
+    free_.pop_back();
+    slot.acquire();
+    return slot;
+  }
+  void free(::tlm::tlm_generic_payload* payload) override { free_.push_back(static_cast<Slot*>(payload)); }
+
+ private:
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Slot*> free_;
+};
+
+DmaPort::DmaPort(sc_core::sc_module_name name, const DmaPortConfig& config, DmaClient& client)
+    : sc_module(name),
+      socket("socket"),
+      config_(config),
+      client_(client),
+      pool_(std::make_unique<Pool>()),
+      initiator_(
+          [this](::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+            return socket->nb_transport_fw(payload, phase, delay);
+          },
+          [this](::tlm::tlm_generic_payload& payload, core::Tick at) { conclude(static_cast<Slot&>(payload), at); }) {
+  require_picosecond_resolution();
+  config_.outstanding = std::max<std::uint32_t>(config_.outstanding, 1);
+  socket.register_nb_transport_bw(this, &DmaPort::backward);
+  using SC_CURRENT_USER_MODULE = DmaPort;
+  SC_METHOD(complete_due);
+  sensitive << ends_.event();
+  dont_initialize();
+}
+
+DmaPort::~DmaPort() = default;
+
+void DmaPort::check(const DmaOperation& operation) const {
+  if (operation.zero_length || (operation.length != 0 && operation.data != nullptr)) return;
+  SC_REPORT_ERROR("iommu-vp", (std::string(name()) + ": a DMA operation has no data").c_str());
+}
+
+void DmaPort::issue(DmaOperation& operation) {
+  check(operation);
+  operation.ready_at = std::min(operation.ready_at, now_ticks());
+  operation.next = nullptr;
+  if (waiting_first_ == nullptr && in_flight_ < config_.outstanding) {
+    send(operation);
+    return;
+  }
+  (waiting_first_ == nullptr ? waiting_first_ : waiting_last_->next) = &operation;
+  waiting_last_ = &operation;
+}
+
+DmaPort::Slot& DmaPort::prepare(DmaOperation& operation, core::Tick at) {
+  Slot& slot = pool_->take();
+  slot.operation = &operation;
+  operation.issued_at = at;
+  slot.set_command(operation.write && !operation.zero_length ? ::tlm::TLM_WRITE_COMMAND : ::tlm::TLM_READ_COMMAND);
+  slot.set_address(operation.address);
+  const std::uint32_t length = operation.zero_length ? 1 : operation.length;
+  slot.set_data_ptr(operation.zero_length ? &slot.nothing : operation.data);
+  slot.set_data_length(length);
+  slot.set_streaming_width(length);
+  slot.set_byte_enable_ptr(nullptr);
+  slot.set_byte_enable_length(0);
+  slot.set_dmi_allowed(false);
+  slot.set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
+  DmaExtension& extension = slot.extension;
+  extension.requester = config_.requester;
+  extension.zero_length = operation.zero_length;
+  extension.atomic = operation.atomic;
+  extension.clear_report();
+  return slot;
+}
+
+void DmaPort::send(DmaOperation& operation) {
+  Slot& slot = prepare(operation, now_ticks());
+  ++in_flight_;
+  if (config_.mode == TransportMode::Lt) {
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    socket->b_transport(slot, delay);
+    conclude(slot, now_ticks(delay));
+  } else if (const auto end = initiator_.issue(slot)) {
+    conclude(slot, *end);
+  }
+}
+
+/// The end is known; the client hears of it when it has come.
+void DmaPort::conclude(Slot& slot, core::Tick end) {
+  slot.operation->end = end;
+  ends_.push(end, &slot);
+}
+
+namespace {
+
+/// What the targets have reported becomes the operation's result; stages are completed to sum to its whole latency.
+void take_report(DmaExtension& report, ::tlm::tlm_response_status status, DmaOperation& operation,
+                 DmaStatistics& statistics) {
+  operation.status = status;
+  if (!operation.ok()) report.outcome = core::OutcomeClass::Fault;
+  // Time that no target below has explained went by on the way there and back.
+  const core::Tick under_way = operation.end - operation.issued_at;
+  const core::Tick explained = report.stages.total();
+  if (explained < under_way) report.stages.charge(core::Stage::Upstream, under_way - explained);
+  report.stages.charge(core::Stage::IssueWait, operation.issued_at - operation.ready_at);
+  operation.outcome = report.outcome;
+  operation.fault_reason = report.fault_reason;
+  operation.stages = report.stages;
+  statistics.record(report, operation.end - operation.ready_at, operation.zero_length ? 0 : operation.length);
+}
+
+}  // namespace
+
+core::Tick DmaPort::perform(DmaOperation& operation, core::Tick at) {
+  check(operation);
+  operation.ready_at = std::min(operation.ready_at, at);
+  Slot& slot = prepare(operation, at);
+  sc_core::sc_time delay = delay_until(at);
+  socket->b_transport(slot, delay);
+  operation.end = now_ticks(delay);
+  take_report(slot.extension, slot.get_response_status(), operation, statistics);
+  slot.operation = nullptr;
+  slot.release();
+  return operation.end;
+}
+
+void DmaPort::complete_due() {
+  Slot* slot = nullptr;
+  while (ends_.pop_due(slot)) {
+    DmaOperation& operation = *slot->operation;
+    take_report(slot->extension, slot->get_response_status(), operation, statistics);
+    slot->operation = nullptr;
+    slot->release();
+    --in_flight_;
+    while (waiting_first_ != nullptr && in_flight_ < config_.outstanding) {
+      DmaOperation& next = *waiting_first_;
+      waiting_first_ = next.next;
+      next.next = nullptr;
+      send(next);
+    }
+    client_.dma_done(operation);
+  }
+}
+
+::tlm::tlm_sync_enum DmaPort::backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                       sc_core::sc_time& delay) {
+  return initiator_.backward(payload, phase, delay);
+}
+
+}  // namespace iommu::sim

@@ -1,0 +1,34 @@
+#include "models/tlm/dma_statistics.h"
+
+namespace iommu::sim {
+
+void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks, std::uint64_t length) {
+  const auto outcome = static_cast<std::size_t>(report.outcome);
+  ++requests;
+  if (report.outcome == core::OutcomeClass::Fault) {
+    ++faults;
+    ++faults_by_reason[report.fault_reason];
+  } else {
+    bytes += length;
+  }
+  latency.add(latency_ticks);
+  by_outcome[outcome].add(latency_ticks);
+  core::Tick sum = 0;
+  const auto& stages = report.stages.all();
+  for (std::size_t stage = 0; stage < core::kStageCount; ++stage) {
+    const core::Tick ticks = stages[stage];
+    if (ticks == 0) continue;
+    sum += ticks;
+    by_stage[stage].add(ticks);
+    stage_ticks[stage] += ticks;
+    outcome_stage_ticks[outcome][stage] += ticks;
+  }
+  if (sum != latency_ticks) ++stage_sum_mismatches;
+}
+
+void DmaStatistics::restart(core::Tick now) {
+  *this = DmaStatistics();
+  window_start = now;
+}
+
+}  // namespace iommu::sim

@@ -1,0 +1,48 @@
+// What is counted of one master's DMA: how many, how long, how each was translated, where the time went.
+//
+// What it does: takes one finished operation's report at a time; a window can be restarted. What it does not do: print,
+// know units of results (ticks here), or know modules.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "models/core/latency_histogram.h"
+#include "models/core/stages.h"
+#include "models/tlm/dma_extension.h"
+
+namespace iommu::sim {
+
+struct DmaStatistics {
+  std::uint64_t requests = 0;                        ///< operations that have ended, failed ones included
+  std::uint64_t bytes = 0;                           ///< moved by operations that succeeded
+  std::uint64_t faults = 0;                          ///< operations that failed
+  std::array<std::uint64_t, 256> faults_by_reason{}; /**< the same by the translation unit's code; under 0 those that
+                                                        were blocked silently or refused by a target */
+  std::uint64_t stage_sum_mismatches = 0;            ///< operations whose stages don't sum to their latency: must be 0
+  core::Tick window_start = 0;                       ///< time of the last restart()
+
+  core::LatencyHistogram latency;                                      ///< of all operations, failed ones included
+  std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< the same, by core::OutcomeClass
+  std::array<core::LatencyHistogram, core::kStageCount> by_stage;      ///< of operations that spent time there
+  std::array<core::Tick, core::kStageCount> stage_ticks{};             ///< sum over all operations
+  std::array<std::array<core::Tick, core::kStageCount>, core::kOutcomeCount> outcome_stage_ticks{};  ///< by outcome
+
+  /// Counts one operation that took `latency` ticks, which `report.stages` should sum to. A failed one has the outcome
+  /// Fault and moved no bytes, whatever `length` is.
+  void record(const DmaExtension& report, core::Tick latency_ticks, std::uint64_t length);
+
+  /// Forgets everything; operations under way count in the window in which they end.
+  void restart(core::Tick now);
+
+  /// Calls visit(name, unit, description, value) for each plain counter.
+  template <class Visitor>
+  void visit_counters(Visitor&& visit) const {
+    visit("requests", "", "operations that have ended, failed ones included", requests);
+    visit("bytes", "B", "bytes moved by operations that succeeded", bytes);
+    visit("faults", "", "operations that failed", faults);
+    visit("stage_sum_mismatches", "", "operations whose stages don't sum to their latency", stage_sum_mismatches);
+  }
+};
+
+}  // namespace iommu::sim
