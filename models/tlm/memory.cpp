@@ -1,0 +1,171 @@
+#include "models/tlm/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "models/tlm/dma_extension.h"
+
+namespace iommu::sim {
+
+Memory::Memory(sc_core::sc_module_name name, const MemoryConfig& config)
+    : sc_module(name), socket("socket"), config_(config), channels_(config.channels) {
+  require_picosecond_resolution();
+  reserve();
+  socket.register_b_transport(this, &Memory::b_transport);
+  socket.register_nb_transport_fw(this, &Memory::nb_transport_fw);
+  socket.register_transport_dbg(this, &Memory::transport_dbg);
+  socket.register_get_direct_mem_ptr(this, &Memory::get_direct_mem_ptr);
+}
+
+Memory::~Memory() {
+  if (bytes_ != nullptr) ::munmap(bytes_, config_.size_bytes);
+}
+
+// Reports come last: they may throw, and when they don't, every access is an address error.
+void Memory::reserve() {
+  const std::uint64_t size = config_.size_bytes;
+  const std::string who = std::string("memory '") + this->name() + "'";
+  if (size == 0 || config_.base + (size - 1) < config_.base) {
+    config_.size_bytes = 0;
+    const std::string what =
+        size == 0 ? " has no bytes; set size_bytes to at least 1"
+                  : " goes beyond the last address: lower base or size_bytes (" + std::to_string(size) + ")";
+    SC_REPORT_ERROR("iommu-vp", (who + what).c_str());
+    return;
+  }
+  void* mapping = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) {
+    const std::string reason = std::strerror(errno);
+    config_.size_bytes = 0;
+    SC_REPORT_ERROR("iommu-vp", (who + ": this host can't reserve " + std::to_string(size) +
+                                 " bytes of address space (" + reason + "); lower memory.size_bytes")
+                                    .c_str());
+    return;
+  }
+  bytes_ = static_cast<unsigned char*>(mapping);
+  // A touched byte costs one small page, not a huge one; core dumps leave the mapping out. Both are only wishes.
+  ::madvise(mapping, size, MADV_NOHUGEPAGE);
+  ::madvise(mapping, size, MADV_DONTDUMP);
+}
+
+bool Memory::contains(core::Address address, std::uint64_t bytes) const {
+  const std::uint64_t offset = address - config_.base;
+  return address >= config_.base && offset < config_.size_bytes && bytes <= config_.size_bytes - offset;
+}
+
+unsigned char* Memory::host_pointer(core::Address address) const {
+  return contains(address, 1) ? bytes_ + (address - config_.base) : nullptr;
+}
+
+bool Memory::read(core::Address address, void* data, std::size_t bytes) {
+  if (!contains(address, bytes)) return false;
+  std::memcpy(data, host_pointer(address), bytes);
+  return true;
+}
+
+bool Memory::write(core::Address address, const void* data, std::size_t bytes) {
+  if (!contains(address, bytes)) return false;
+  std::memcpy(host_pointer(address), data, bytes);
+  return true;
+}
+
+::tlm::tlm_response_status Memory::check(const ::tlm::tlm_generic_payload& payload) const {
+  if (!payload.is_read() && !payload.is_write()) return ::tlm::TLM_COMMAND_ERROR_RESPONSE;
+  const unsigned length = payload.get_data_length();
+  const unsigned width = payload.get_streaming_width();
+  if (length == 0 || width == 0) return ::tlm::TLM_BURST_ERROR_RESPONSE;
+  if (payload.get_byte_enable_ptr() != nullptr && payload.get_byte_enable_length() == 0) {
+    return ::tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;
+  }
+  if (!contains(payload.get_address(), std::min(length, width))) return ::tlm::TLM_ADDRESS_ERROR_RESPONSE;
+  return ::tlm::TLM_OK_RESPONSE;
+}
+
+void Memory::move(::tlm::tlm_generic_payload& payload) const {
+  unsigned char* memory = host_pointer(payload.get_address());
+  unsigned char* data = payload.get_data_ptr();
+  const unsigned length = payload.get_data_length();
+  const unsigned width = payload.get_streaming_width();
+  const unsigned char* enables = payload.get_byte_enable_ptr();
+  if (enables == nullptr && width >= length) {
+    std::memcpy(payload.is_read() ? data : memory, payload.is_read() ? memory : data, length);
+    return;
+  }
+  const unsigned period = payload.get_byte_enable_length();
+  for (unsigned i = 0; i < length; ++i) {
+    if (enables != nullptr && enables[i % period] == TLM_BYTE_DISABLED) continue;
+    (payload.is_read() ? data[i] : memory[i % width]) = payload.is_read() ? memory[i % width] : data[i];
+  }
+}
+
+void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  payload.set_dmi_allowed(bytes_ != nullptr);
+  if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
+    payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+    return;
+  }
+  const ::tlm::tlm_response_status status = check(payload);
+  payload.set_response_status(status);
+  if (status != ::tlm::TLM_OK_RESPONSE) {
+    ++counters_.refused;
+    delay += to_sc_time(config_.latency);
+    return;
+  }
+  const std::uint64_t length = payload.get_data_length();
+  const std::uint64_t rate = config_.bandwidth_mbytes_per_s;
+  // A byte takes 10^6 / rate picoseconds; 2^32 bytes times 10^6 stay below 2^64.
+  const core::Tick occupancy = rate == 0 ? 0 : (length * 1'000'000 - 1) / rate + 1;
+  const core::Tick now = now_ticks(delay);
+  const core::Tick wait = channels_.reserve(now, occupancy) - now;
+  delay += to_sc_time(wait + config_.latency + occupancy);
+  if (auto* extension = payload.get_extension<DmaExtension>()) extension->wait += wait;
+  counters_.wait += wait;
+  counters_.busy += occupancy;
+  ++(payload.is_read() ? counters_.reads : counters_.writes);
+  (payload.is_read() ? counters_.bytes_read : counters_.bytes_written) += length;
+  move(payload);
+}
+
+::tlm::tlm_sync_enum Memory::nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                             sc_core::sc_time& delay) {
+  if (phase != ::tlm::BEGIN_REQ) return ::tlm::TLM_ACCEPTED;
+  b_transport(port, payload, delay);
+  return ::tlm::TLM_COMPLETED;
+}
+
+unsigned Memory::transport_dbg(int, ::tlm::tlm_generic_payload& payload) {
+  const core::Address address = payload.get_address();
+  if (!contains(address, 1)) return 0;
+  const std::uint64_t left = config_.size_bytes - (address - config_.base);
+  const auto bytes = static_cast<unsigned>(std::min<std::uint64_t>(payload.get_data_length(), left));
+  if (payload.is_read()) {
+    std::memcpy(payload.get_data_ptr(), host_pointer(address), bytes);
+  } else if (payload.is_write()) {
+    std::memcpy(host_pointer(address), payload.get_data_ptr(), bytes);
+  } else {
+    return 0;
+  }
+  return bytes;
+}
+
+bool Memory::get_direct_mem_ptr(int, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi) {
+  if (!contains(payload.get_address(), 1)) {
+    dmi.allow_none();
+    dmi.set_start_address(payload.get_address());
+    dmi.set_end_address(payload.get_address());
+    return false;
+  }
+  dmi.allow_read_write();
+  dmi.set_dmi_ptr(bytes_);
+  dmi.set_start_address(config_.base);
+  dmi.set_end_address(config_.base + (config_.size_bytes - 1));
+  dmi.set_read_latency(to_sc_time(config_.latency));
+  dmi.set_write_latency(to_sc_time(config_.latency));
+  return true;
+}
+
+}  // namespace iommu::sim

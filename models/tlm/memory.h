@@ -1,0 +1,82 @@
+// Main memory: bytes, latency and bandwidth.
+//
+// What it does: one reserved mapping of the host for all of its addresses, of which only touched pages cost anything;
+// answers blocking, non-blocking (completed early), debug and direct (DMI) access. What it does not do: rows, banks,
+// refresh, or channels bound to addresses: a transaction takes whichever channel is free first.
+//
+// Time of a transaction that arrives at `now`: it starts when a channel is free, and ends at
+//   start + latency + occupancy,  occupancy = bytes / bandwidth, rounded up to a picosecond once.
+// The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
+// channel.
+#pragma once
+
+#include <tlm_utils/multi_passthrough_target_socket.h>
+
+#include "models/core/physical_memory.h"
+#include "models/core/resource.h"
+#include "models/tlm/socket_width.h"
+#include "models/tlm/time.h"
+
+namespace iommu::sim {
+
+struct MemoryConfig {
+  core::Address base = 0;
+  std::uint64_t size_bytes = 0;              ///< at least 1
+  core::Tick latency = 70'000;               ///< from arrival at a free channel to the first byte
+  std::uint64_t bandwidth_mbytes_per_s = 0;  ///< 10^6 bytes a second of each channel; 0: without limit
+  std::uint32_t channels = 1;                ///< transactions whose bytes move at the same time; 0: without limit
+};
+
+struct MemoryCounters {
+  std::uint64_t reads = 0;  ///< transactions, refused ones not included
+  std::uint64_t writes = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;  ///< disabled bytes included: they take their time
+  std::uint64_t refused = 0;        ///< answered with an error
+  core::Tick wait = 0;              ///< ticks that transactions waited for a channel
+  core::Tick busy = 0;              ///< ticks that channels moved bytes
+};
+
+/// Untimed access (core::PhysicalMemory, and transport_dbg) neither counts nor waits.
+class Memory : public sc_core::sc_module, public core::PhysicalMemory {
+ public:
+  /// Any number of initiators; absolute addresses. TLM responses: unknown command COMMAND_ERROR; no bytes or a
+  /// streaming width of 0 BURST_ERROR; byte enables of length 0 BYTE_ENABLE_ERROR; any byte outside ADDRESS_ERROR.
+  /// TLM_IGNORE_COMMAND is OK and takes no time.
+  tlm_utils::multi_passthrough_target_socket<Memory, kSocketWidthBits> socket;
+
+  /// A size of 0, a range beyond the last address, and a size that the host can't reserve are reported as SC_ERROR.
+  Memory(sc_core::sc_module_name name, const MemoryConfig& config);
+  ~Memory() override;
+
+  bool read(core::Address address, void* data, std::size_t bytes) override;
+  bool write(core::Address address, const void* data, std::size_t bytes) override;
+
+  /// Where the host keeps this byte, and all that follow it contiguously; null outside of the memory.
+  [[nodiscard]] unsigned char* host_pointer(core::Address address) const;
+
+  [[nodiscard]] const MemoryConfig& config() const { return config_; }
+  [[nodiscard]] const MemoryCounters& counters() const { return counters_; }
+  [[nodiscard]] std::uint64_t out_of_order() const { return channels_.out_of_order(); }
+  /// Counts from here on; contents and channels stay.
+  void restart_counters() { counters_ = MemoryCounters(); }
+
+ private:
+  void reserve();
+  [[nodiscard]] bool contains(core::Address address, std::uint64_t bytes) const;
+  [[nodiscard]] ::tlm::tlm_response_status check(const ::tlm::tlm_generic_payload& payload) const;
+  void move(::tlm::tlm_generic_payload& payload) const;
+
+  void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                       sc_core::sc_time& delay);
+  unsigned transport_dbg(int port, ::tlm::tlm_generic_payload& payload);
+  bool get_direct_mem_ptr(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
+
+  MemoryConfig config_;
+  unsigned char* bytes_ = nullptr;
+  core::Resource channels_;
+  MemoryCounters counters_;
+};
+
+}  // namespace iommu::sim
