@@ -1,6 +1,7 @@
 #include "models/core/functional_runner.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "models/core/walk.h"
 
@@ -121,6 +122,12 @@ FunctionalRunner::DmaResult FunctionalRunner::piece(const Request& request, std:
   }
   if (walked) iotlb_.fill(flow.space().tag, flow.mapping(), 0);
   if (flow.route() == TranslationFlow::Route::NoData) return {true, {}};
+  if (flow.interrupt()) {
+    std::uint32_t message = 0;
+    std::memcpy(&message, data, sizeof message);
+    if (on_message) on_message(flow.host_address(), message);
+    return {true, {}};
+  }
   const bool ok = request.kind == AccessKind::Read ? memory_.read(flow.host_address(), data, request.length)
                                                    : memory_.write(flow.host_address(), data, request.length);
   return {ok, {0, false}};

@@ -6,6 +6,7 @@ TranslationFlow::Need TranslationFlow::start() {
   has_space_ = false;
   used_table_ = false;
   mapping_valid_ = false;
+  interrupt_ = false;
   context_state_ = {};
   const Gate gate = front_end_->gate(request_);
   switch (gate.kind) {
@@ -15,6 +16,7 @@ TranslationFlow::Need TranslationFlow::start() {
       return finish_at(request_.address, nullptr);
     case Gate::Kind::Interrupt:
       route_ = Route::Memory;
+      interrupt_ = true;
       host_ = request_.address;
       return need_ = Need::Done;
     case Gate::Kind::NoData:

@@ -45,6 +45,8 @@ class TranslationFlow {
   // Valid when Done.
   [[nodiscard]] Route route() const { return route_; }
   [[nodiscard]] Address host_address() const { return host_; }
+  /// Route is Memory, and the access is an interrupt message: it belongs to the interrupt fabric.
+  [[nodiscard]] bool interrupt() const { return interrupt_; }
   [[nodiscard]] const Fault& fault() const { return fault_; }
   /// True when the access went through a table (and not around the tables).
   [[nodiscard]] bool used_table() const { return used_table_; }
@@ -67,6 +69,7 @@ class TranslationFlow {
   bool has_space_ = false;
   bool used_table_ = false;
   bool mapping_valid_ = false;
+  bool interrupt_ = false;
   Address host_ = 0;
   Fault fault_;
   Mapping mapping_;
