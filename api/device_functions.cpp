@@ -19,7 +19,7 @@ NTSTATUS System::create_device(PDEVICE_OBJECT device_object, PIOMMU_DEVICE_CREAT
   Requester& requester = **found;
   if (!requester.pdo.unit) return STATUS_NOT_FOUND;
   if (device_config != nullptr) return STATUS_INVALID_PARAMETER_2;
-  if (dma_device_out == nullptr) return STATUS_INVALID_PARAMETER_3;
+  if (missing(kFunction, 3, dma_device_out)) return STATUS_INVALID_PARAMETER_3;
   if (requester.pdo.requester_ids.empty()) {
     report(Severity::Error, kFunction, "device " + requester.pdo.name, "the bus driver gives no requester id for it");
     return STATUS_UNSUCCESSFUL;

@@ -60,6 +60,7 @@ System::DomainShape System::shape_for(unsigned wanted_bits) const {
 NTSTATUS System::create_domain_ex(IOMMU_DMA_DOMAIN_TYPE domain_type, IOMMU_DMA_DOMAIN_CREATION_FLAGS flags,
                                   PIOMMU_DMA_LOGICAL_ALLOCATOR_CONFIG allocator_config,
                                   PIOMMU_DMA_RESERVED_REGION reserved_regions, PIOMMU_DMA_DOMAIN* domain_out) {
+  constexpr const char* kFunction = "CreateDomainEx";
   if (domain_out != nullptr) *domain_out = nullptr;
   if (domain_type < 0 || domain_type >= DomainTypeMax) return STATUS_INVALID_PARAMETER_1;
   if (flags.AsUlonglong != 0) return STATUS_INVALID_PARAMETER_2;
@@ -77,7 +78,7 @@ NTSTATUS System::create_domain_ex(IOMMU_DMA_DOMAIN_TYPE domain_type, IOMMU_DMA_D
       if (last > core::low_mask(bits)) return STATUS_INVALID_PARAMETER_4;
     }
   }
-  if (domain_out == nullptr) return STATUS_INVALID_PARAMETER_5;
+  if (missing(kFunction, 5, domain_out)) return STATUS_INVALID_PARAMETER_5;
   if (domain_type == DomainTypeUnmanaged || domain_type == DomainTypeTranslateS1) return STATUS_NOT_SUPPORTED;
   if (domain_type == DomainTypePassThrough && !platform_.pass_through) return STATUS_NOT_SUPPORTED;
   if (domains_.full()) return STATUS_INSUFFICIENT_RESOURCES;

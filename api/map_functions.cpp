@@ -98,7 +98,7 @@ NTSTATUS System::map_logical_range_ex(PIOMMU_DMA_DOMAIN domain_handle, ULONG per
   if (is_explicit && ((address & kPageMask) != 0 || !space.contains(address >> core::kPageShift, pages))) {
     return STATUS_INVALID_PARAMETER_4;
   }
-  if (logical_address_out == nullptr) return STATUS_INVALID_PARAMETER_7;
+  if (missing(kFunction, 7, logical_address_out)) return STATUS_INVALID_PARAMETER_7;
   if (is_explicit == space.has_allocator()) return STATUS_NOT_SUPPORTED;
   const bool bounded = min_logical_address != nullptr || max_logical_address != nullptr;
   std::uint64_t min_page = 0;

@@ -148,6 +148,12 @@ void System::report_handle(const char* function, unsigned position, const char* 
   report(Severity::Warning, function, kind, "parameter " + std::to_string(position) + " " + what);
 }
 
+bool System::missing(const char* function, unsigned position, const void* output) const {
+  if (output != nullptr) return false;
+  report(Severity::Warning, function, "output", "parameter " + std::to_string(position) + " is NULL");
+  return true;
+}
+
 std::shared_ptr<Domain> System::find_domain(const char* function, unsigned position, PIOMMU_DMA_DOMAIN handle) const {
   HandleState state = HandleState::Good;
   std::shared_ptr<Domain> domain = domains_.find(handle, serial_, state);

@@ -112,6 +112,8 @@ class System {
   [[nodiscard]] std::shared_ptr<DeviceToken> find_device(const char* function, unsigned position,
                                                          PIOMMU_DMA_DEVICE handle) const;
   void report_handle(const char* function, unsigned position, const char* kind, HandleState state) const;
+  /// True, and reported, when the place for a result is NULL.
+  [[nodiscard]] bool missing(const char* function, unsigned position, const void* output) const;
   /// True, and reported, when another thread deleted the object while this one waited for it.
   template <typename Object>
   [[nodiscard]] bool lost(const char* function, const Object& object) const;

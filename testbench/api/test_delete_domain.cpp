@@ -1,0 +1,87 @@
+// DeleteDomain (sheet 3.5, OP-8, OP-31).
+//
+//   condition                                  status
+//   -----------------------------------------  ---------------------------------------
+//   NULL, stale, foreign or made-up handle     STATUS_INVALID_PARAMETER_1, diagnostic
+//   a device is attached                       STATUS_RESOURCE_IN_USE
+//   else, plain mappings or not                STATUS_SUCCESS; all frames are free again
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+#include "testbench/api/fake_machine.h"
+
+TEST_CASE("DeleteDomain gives everything back, mappings included", "[delete_domain]") {
+  fake::Machine machine;
+  const auto& v2 = machine.v2();
+  const std::size_t frames = machine.frames.in_use();
+  IOMMU_DMA_RESERVED_REGION region{};
+  region.Base = 0x70000000;
+  region.NumberOfPages = 1000;
+  region.ShouldMap = TRUE;
+  const PIOMMU_DMA_DOMAIN domain = machine.domain(40, &region);
+  auto physical = fake::contiguous(0x1000, 0x300000);
+  IOMMU_DMA_LOGICAL_ADDRESS address = 0;
+  for (unsigned i = 0; i < 20; ++i) {
+    REQUIRE(v2.MapLogicalRangeEx(domain, 3, &physical, nullptr, nullptr, nullptr, &address) == STATUS_SUCCESS);
+  }
+  CHECK(machine.frames.in_use() > frames + 20);
+  CHECK(v2.DeleteDomain(domain) == STATUS_SUCCESS);
+  CHECK(machine.frames.in_use() == frames);
+  CHECK(machine.system->domain_count() == 0);
+  CHECK(machine.breaches.empty());
+}
+
+TEST_CASE("DeleteDomain refuses while a device is attached", "[delete_domain]") {
+  fake::Machine machine;
+  const auto& v2 = machine.v2();
+  for (const PIOMMU_DMA_DOMAIN domain : {machine.domain(32), machine.pass_through()}) {
+    const PIOMMU_DMA_DEVICE nic = machine.device("nic0");
+    const PIOMMU_DMA_DEVICE disk = machine.device("disk0");
+    REQUIRE(v2.AttachDeviceEx(domain, nic) == STATUS_SUCCESS);
+    REQUIRE(v2.AttachDeviceEx(domain, disk) == STATUS_SUCCESS);
+    REQUIRE(v2.DetachDeviceEx(nic) == STATUS_SUCCESS);
+    const fake::Snapshot before = fake::snapshot(machine);
+    CHECK(v2.DeleteDomain(domain) == STATUS_RESOURCE_IN_USE);
+    CHECK(fake::snapshot(machine) == before);
+    REQUIRE(v2.DetachDeviceEx(disk) == STATUS_SUCCESS);
+    CHECK(v2.DeleteDomain(domain) == STATUS_SUCCESS);
+  }
+  CHECK(machine.host.diagnostics.empty());
+}
+
+TEST_CASE("DeleteDomain recognises handles that are none", "[delete_domain]") {
+  fake::Machine machine;
+  fake::Machine other;
+  const auto& v2 = machine.v2();
+  const PIOMMU_DMA_DOMAIN foreign = other.domain(32);
+  const PIOMMU_DMA_DOMAIN domain = machine.domain(32);
+  CHECK(v2.DeleteDomain(nullptr) == STATUS_INVALID_PARAMETER_1);
+  CHECK(machine.host.reported("DeleteDomain", "domain: parameter 1 is NULL") == 1);
+  CHECK(v2.DeleteDomain(reinterpret_cast<PIOMMU_DMA_DOMAIN>(machine.device("nic0"))) == STATUS_INVALID_PARAMETER_1);
+  CHECK(machine.host.reported("DeleteDomain", "domain: parameter 1 is no such handle") == 1);
+  CHECK(v2.DeleteDomain(foreign) == STATUS_INVALID_PARAMETER_1);
+  CHECK(machine.host.reported("DeleteDomain", "domain: parameter 1 is a handle of another system") == 1);
+  CHECK(v2.DeleteDomain(domain) == STATUS_SUCCESS);
+  CHECK(v2.DeleteDomain(domain) == STATUS_INVALID_PARAMETER_1);
+  CHECK(machine.host.reported("DeleteDomain", "domain: parameter 1 was deleted before") == 1);
+}
+
+TEST_CASE("A deleted domain is refused by every function that takes one", "[delete_domain]") {
+  fake::Machine machine;
+  const auto& v2 = machine.v2();
+  const PIOMMU_DMA_DOMAIN domain = machine.domain(32);
+  const PIOMMU_DMA_DEVICE device = machine.device("nic0");
+  REQUIRE(v2.DeleteDomain(domain) == STATUS_SUCCESS);
+  auto physical = fake::contiguous(0x1000, 0x1000);
+  IOMMU_DMA_LOGICAL_ADDRESS address = 0x77;
+  CHECK(v2.AttachDeviceEx(domain, device) == STATUS_INVALID_PARAMETER_1);
+  CHECK(v2.MapLogicalRangeEx(domain, 1, &physical, nullptr, nullptr, nullptr, &address) == STATUS_INVALID_PARAMETER_1);
+  CHECK(v2.UnmapLogicalRange(domain, 0, 1) == STATUS_INVALID_PARAMETER_1);
+  CHECK(address == 0x77);
+  CHECK(machine.host.reported("AttachDeviceEx", "was deleted before") == 1);
+  CHECK(machine.host.reported("MapLogicalRangeEx", "was deleted before") == 1);
+  CHECK(machine.host.reported("UnmapLogicalRange", "was deleted before") == 1);
+}
