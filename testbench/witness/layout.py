@@ -52,8 +52,8 @@ REGISTER_BASE = 0xFED90000
 
 
 def is_ram(address, length=1):
-    """True when all bytes are memory."""
-    return any(first <= address and address + length <= end for first, end in RAM)
+    """True when all bytes are memory: not the PC's legacy region below 1 MiB, which is more than that."""
+    return any(first <= address and address + length <= end for first, end in RAM) and not 0xA0000 - length < address < MIB
 
 
 def is_hole(address, length=1):

@@ -37,3 +37,7 @@ class Outcome(NamedTuple):
 
 def fault(code, recorded=True, detail=""):
     return Outcome(code=code, recorded=recorded, detail=detail)
+
+
+# A structure would be read from a device's registers: the two sides have different devices.
+NOT_COMPARABLE = Outcome(code=-1)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from differences import FaultLog, QemuIotlb
 from layout import (BUFFER_BYTES, BUFFER_WRITES, DUMP, INTERRUPT_FIRST, INTERRUPT_LAST, PAGE, QUEUE, STATUS, WINDOWS, in_window, is_hole,
                     pattern, write_bytes)
-from outcome import Outcome
+from outcome import NOT_COMPARABLE
 from reference import Reference, leaf_level_bits
 
 QUEUE_SLOTS = 256
@@ -216,7 +216,7 @@ class _Planner:
         while at < end:
             size = min(end, (at | PAGE - 1) + 1) - at
             outcomes = self.reference.outcomes(sid, at, is_write)
-            if len(outcomes) != 1:
+            if len(outcomes) != 1 or NOT_COMPARABLE in outcomes:
                 return None
             outcome = next(iter(outcomes))
             for each in (outcome, outcome.witness or outcome):

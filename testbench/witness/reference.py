@@ -11,9 +11,10 @@ What it does not do: bytes, registers, timing, scalable mode.
 from typing import NamedTuple
 
 import differences
-from layout import INTERRUPT_FIRST, INTERRUPT_LAST, SIDS, is_ram
+from layout import INTERRUPT_FIRST, INTERRUPT_LAST, SIDS, is_hole, is_ram
 from outcome import (BEYOND_WIDTH, CONTEXT_ACCESS, CONTEXT_INVALID, CONTEXT_NOT_PRESENT, CONTEXT_RESERVED, ENTRY_ACCESS, ENTRY_RESERVED,
-                     INPUT_INTERRUPT, NO_READ, NO_WRITE, OUTPUT_INTERRUPT, ROOT_ACCESS, ROOT_NOT_PRESENT, ROOT_RESERVED, Outcome, fault)
+                     INPUT_INTERRUPT, NO_READ, NO_WRITE, NOT_COMPARABLE, OUTPUT_INTERRUPT, ROOT_ACCESS, ROOT_NOT_PRESENT,
+                     ROOT_RESERVED, Outcome, fault)
 
 MASK64 = (1 << 64) - 1
 ADDRESS = MASK64 & ~0xFFF
@@ -47,6 +48,11 @@ def is_leaf(value, level):
 def entry_cacheable(value, level, width):
     """Caches never hold a not-present or faulty entry when CM = 0 (4.4)."""
     return value & 3 != 0 and not entry_reserved(value, level, width)
+
+
+def unreadable(address, outcome):
+    """`outcome` for a structure outside memory."""
+    return outcome if is_hole(address, 16) else NOT_COMPARABLE
 
 
 class Reference:
@@ -113,7 +119,7 @@ class Reference:
             return {differences.at_input(fault(INPUT_INTERRUPT))}
         root_entry = self.root_table + 16 * (sid >> 8)
         if not is_ram(root_entry, 16):
-            return {fault(ROOT_ACCESS)}
+            return {unreadable(root_entry, fault(ROOT_ACCESS))}
         results = set()
         for root in self._possible_pairs(root_entry):
             problem = self._root_problem(root)
@@ -122,7 +128,7 @@ class Reference:
                 continue
             context_entry = (root[0] & ~0xFFF) + 16 * (sid & 0xFF)
             if not is_ram(context_entry, 16):
-                results.add(fault(CONTEXT_ACCESS))
+                results.add(unreadable(context_entry, fault(CONTEXT_ACCESS)))
                 continue
             for context in self._possible_pairs(context_entry):
                 results |= self._by_context(context, address, write)
@@ -150,7 +156,8 @@ class Reference:
     def _walk(self, table, level, top, permissions, address, write, recorded, domain, results):
         entry_address = table + 8 * (address >> leaf_level_bits(level) & 511)
         if not is_ram(entry_address, 8):
-            results.add(fault(CONTEXT_INVALID, recorded, "table") if level == top else fault(ENTRY_ACCESS, recorded))
+            result = fault(CONTEXT_INVALID, recorded, "table") if level == top else fault(ENTRY_ACCESS, recorded)
+            results.add(unreadable(entry_address, result))
             return
         for value in self._possible_words(entry_address):
             granted = permissions & value & 3

@@ -41,11 +41,11 @@ def print_totals(totals):
     """Prints coverage and differences; returns what is missing."""
     share = totals.faulted / totals.cases if totals.cases else 0
     print(f"{totals.cases} cases, {totals.dmas} DMAs compared, {totals.skipped} left out as not determined or not comparable; "
-          f"{share:.0%} of the cases fault")
+          f"{share:.1%} of the cases fault")
     missing = []
     checked = totals.cases >= DEMANDED_FROM and not totals.failures
     if checked and share < DEMANDED_FAULTS:
-        missing.append(f"{share:.0%} of the cases fault, {DEMANDED_FAULTS:.0%} are demanded")
+        missing.append(f"{share:.1%} of the cases fault, {DEMANDED_FAULTS:.0%} are demanded")
     print("\ncovered:")
     for name, count, needed in demands(totals):
         print(f"  {count:7}  {name}")
@@ -86,7 +86,7 @@ def explain(expected, ours, theirs):
 
 def describe(case):
     lines = [f"width {case['width']}, invalidation by {'queue' if case['queued'] else 'registers'}, "
-             f"root table {case['root_table']:#x}, queue_fill {case.get('queue_fill', 0)}"]
+             f"{'small' if case['small_caches'] else 'default'} caches, root table {case['root_table']:#x}, queue_fill {case.get('queue_fill', 0)}"]
     lines += [f"  [{address:#x}] = {value:#018x}" for address, value in case["words"]]
     for index, op in enumerate(case["ops"]):
         lines.append(f"  op {index}: {op[0]} " + " ".join(

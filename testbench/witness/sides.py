@@ -5,7 +5,9 @@ devices, registers and memory are reached through a socket. Debian's QEMU has no
 time jump to the next timer, so that edu's DMA, which takes 100 ms, is over at once.
 """
 import base64
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -17,6 +19,7 @@ OFFSETS = {"VER": 0x00, "CAP": 0x08, "ECAP": 0x10, "GCMD": 0x18, "GSTS": 0x1C, "
            "IQH": 0x80, "IQT": 0x88, "IQA": 0x90, "ICS": 0x9C, "IECTL": 0xA0}
 
 MEMORY_BYTES = 3 * GIB  # q35 puts 2 GiB below 4 GiB and the rest above: layout.RAM
+SILENCE_S = 300  # a side that says nothing for so long hangs
 CHUNK_BYTES = 30000  # commands sent before replies are read: neither side blocks on a full buffer
 
 BARS = {0x0020: 0xFE200000, 0x0021: 0xFE300000, 0x0028: 0xFE400000, BEHIND_BUS << 8: 0xFE100000}
@@ -26,12 +29,22 @@ class SideError(Exception):
     """A side ended, or answered something that is no answer."""
 
 
-class TextClient:
-    """Sends commands, gathers replies. `write_end` and `read_end` are binary files."""
+def _die_with_parent():
+    """In a child before it starts: it must not outlive a run that is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
-    def __init__(self, name, write_end, read_end, post_mortem):
+
+class TextClient:
+    """Sends commands over a socket, gathers replies."""
+
+    def __init__(self, name, connection, post_mortem):
         self.name = name
-        self._write, self._read, self._post_mortem = write_end, read_end, post_mortem
+        connection.settimeout(SILENCE_S)
+        self._connection, self._read, self._post_mortem = connection, connection.makefile("rb"), post_mortem
+
+    def close(self):
+        self._read.close()
+        self._connection.close()
 
     def batch(self, commands):
         """One list of reply words for each command."""
@@ -48,8 +61,7 @@ class TextClient:
 
     def _exchange(self, commands, replies):
         try:
-            self._write.write(("\n".join(commands) + "\n").encode())
-            self._write.flush()
+            self._connection.sendall(("\n".join(commands) + "\n").encode())
             for command in commands:
                 line = self._read.readline()
                 while line.startswith(b"IRQ"):
@@ -60,6 +72,8 @@ class TextClient:
                 if words[0] != "OK":
                     raise SideError(f"{self.name}: '{command}' gave '{line.decode().strip()}'")
                 replies.append(words[1:])
+        except TimeoutError as error:
+            raise SideError(f"{self.name} has not answered for {SILENCE_S} s; first command of the batch: '{commands[0]}'") from error
         except OSError as error:
             raise SideError(f"{self.name} ended ({error}): {self._post_mortem()}") from error
 
@@ -164,9 +178,8 @@ class QemuSide(Side):
                  "-device", f"edu,addr=04.0,multifunction=on,{edu}", "-device", f"edu,addr=04.1,{edu}",
                  "-device", f"edu,addr=05.0,{edu}", "-device", "pcie-root-port,id=root0,addr=06.0,chassis=1",
                  "-device", f"edu,bus=root0,addr=00.0,{edu}", "-qtest", "unix:" + path, "-qtest-log", "/dev/null"],
-                stdin=subprocess.DEVNULL, stderr=self._errors)
-            self._connection = self._accept(server)
-        self.client = TextClient("QEMU", self._connection.makefile("wb"), self._connection.makefile("rb"), self._post_mortem)
+                stdin=subprocess.DEVNULL, stderr=self._errors, preexec_fn=_die_with_parent)
+            self.client = TextClient("QEMU", self._accept(server), self._post_mortem)
         self._set_up_pci()
         self._locate_registers()
         self.fill_windows()
@@ -214,7 +227,7 @@ class QemuSide(Side):
             pass
 
     def close(self):
-        self._connection.close()
+        self.client.close()
         self._process.terminate()
         self._process.wait()
         self._errors.close()
@@ -224,10 +237,13 @@ class QemuSide(Side):
 class ModelSide(Side):
     """vtd_server, and the devices' buffers, which QEMU has in edu."""
 
-    def __init__(self, width, server):
+    def __init__(self, width, server, small_caches):
         super().__init__()
-        self._process = subprocess.Popen([server, str(width)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.client = TextClient("the model", self._process.stdin, self._process.stdout, self._post_mortem)
+        ours, theirs = socket.socketpair()
+        self._process = subprocess.Popen([server, str(width), "small" if small_caches else "default"], stdin=theirs, stdout=theirs,
+                                         preexec_fn=_die_with_parent)
+        theirs.close()
+        self.client = TextClient("the model", ours, self._post_mortem)
         self._buffers = {sid: bytearray(BUFFER_WRITES) + write_bytes(sid) for sid in SIDS}
         assert all(len(buffer) == BUFFER_BYTES for buffer in self._buffers.values())
         self._locate_registers()
@@ -253,6 +269,6 @@ class ModelSide(Side):
         self._queue(f"dma_read {sid:#x} {address:#x} {length:#x}", take)
 
     def close(self):
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self.client.close()
+        self._process.kill()
         self._process.wait()

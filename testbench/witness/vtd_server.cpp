@@ -121,9 +121,20 @@ std::string to_base64(const std::vector<std::uint8_t>& bytes) {
   return text;
 }
 
+/// Caches that overflow in nearly every case.
+iommu::core::CacheConfig small_caches() {
+  iommu::core::CacheConfig caches;
+  caches.context_entries = 1;
+  caches.iotlb.sets = 2;
+  caches.iotlb.ways = 1;
+  caches.walk.entries = {0, 0, 1, 1, 1, 1};
+  return caches;
+}
+
 class Server {
  public:
-  explicit Server(const iommu::vtd::Capabilities& capabilities) : unit_(capabilities, memory_) {}
+  Server(const iommu::vtd::Capabilities& capabilities, const iommu::core::CacheConfig& caches)
+      : unit_(capabilities, memory_, caches) {}
 
   /// The reply to one command line.
   std::string execute(const std::string& line) {
@@ -217,9 +228,12 @@ class Server {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string width = argc == 2 ? argv[1] : "";
-  if (width != "39" && width != "48") {
-    std::cerr << "usage: vtd_server WIDTH\nWIDTH is the address width of the unit: 39 or 48\n";
+  const std::string width = argc == 3 ? argv[1] : "";
+  const std::string caches = argc == 3 ? argv[2] : "";
+  if ((width != "39" && width != "48") || (caches != "default" && caches != "small")) {
+    std::cerr << "usage: vtd_server WIDTH CACHES\n"
+                 "WIDTH is the address width of the unit: 39 or 48\n"
+                 "CACHES is default or small\n";
     return 2;
   }
   const auto capabilities = like_qemu(width == "39" ? 39 : 48);
@@ -228,7 +242,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   std::ios::sync_with_stdio(false);
-  Server server(capabilities);
+  Server server(capabilities, caches == "small" ? small_caches() : iommu::core::CacheConfig{});
   std::string line;
   while (std::getline(std::cin, line)) {
     std::cout << server.execute(line) << '\n';

@@ -13,6 +13,7 @@ import collections
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import time
 
@@ -23,6 +24,7 @@ from shrink import shrink
 from sides import ModelSide, QemuSide, SideError
 
 MAX_FAILURES = 3
+CHUNK = 1000  # cases between two starts of QEMU
 
 
 class Disagreement:
@@ -33,45 +35,48 @@ class Disagreement:
 
 
 class Bench:
-    """Both sides of one width, started when first needed and again after a failure."""
+    """QEMU and two models of one width, started when first needed and again after a failure."""
 
     def __init__(self, width, server):
         self.width, self.server = width, server
-        self.model = self.qemu = None
+        self.models, self.qemu = {}, None  # models: small caches or not -> ModelSide
 
     def start(self):
         self.close()
-        self.model, self.qemu = ModelSide(self.width, self.server), QemuSide(self.width)
-        ours, theirs = self.model.capabilities(), self.qemu.capabilities()
-        if ours != theirs:
-            raise SideError("capabilities differ: " + ", ".join(
-                f"{field} model {ours[field]} QEMU {theirs[field]}" for field in ours if ours[field] != theirs[field]))
+        self.qemu = QemuSide(self.width)
+        theirs = self.qemu.capabilities()
+        for small in (False, True):
+            self.models[small] = ModelSide(self.width, self.server, small)
+            ours = self.models[small].capabilities()
+            if ours != theirs:
+                raise SideError("capabilities differ: " + ", ".join(
+                    f"{field} model {ours[field]} QEMU {theirs[field]}" for field in ours if ours[field] != theirs[field]))
 
     def close(self):
-        for side in (self.model, self.qemu):
-            if side is not None:
-                side.close()
-        self.model = self.qemu = None
+        for side in list(self.models.values()) + [self.qemu] * (self.qemu is not None):
+            side.close()
+        self.models, self.qemu = {}, None
 
     def run(self, case):
         """(plan, disagreement or None, Counter of the differences met)."""
         plan = make_plan(case)
-        if self.model is None:
+        if self.qemu is None:
             self.start()
+        model = self.models[case["small_caches"]]
         try:
-            shown = [side.run(plan.commands) for side in (self.model, self.qemu)]
+            shown = [side.run(plan.commands) for side in (model, self.qemu)]
         except SideError as error:
             self.close()
             return plan, Disagreement("end", str(error)), collections.Counter()
         problem, met = compare(plan, *shown)
         if problem:
-            self.recover()
+            self.recover(model)
         return plan, problem, met
 
-    def recover(self):
+    def recover(self, model):
         """Both sides go on only if they are as a case leaves them; memory is filled again."""
         try:
-            for side in (self.model, self.qemu):
+            for side in (model, self.qemu):
                 if side.run([("read", "GSTS", 4), ("read", "FSTS", 4)]) != [1 << 30, 0]:
                     self.close()
                     return
@@ -132,11 +137,11 @@ def same_failure(disagreement, other):
     return disagreement is not None and disagreement.what == other.what
 
 
-def run_seeds(seeds, server, progress=None):
+def run_seeds(seeds, server):
     totals = Totals()
     benches = {width: Bench(width, server) for width in (39, 48)}
     try:
-        for done, seed in enumerate(seeds):
+        for seed in seeds:
             case = make_case(seed)
             bench = benches[case["width"]]
             plan, problem, met = bench.run(case)
@@ -147,8 +152,6 @@ def run_seeds(seeds, server, progress=None):
                 totals.failures.append((seed, problem.text, minimal, again.text if again else "no longer fails"))
                 if len(totals.failures) >= MAX_FAILURES:
                     break
-            if progress and done % 200 == 199:
-                progress(done + 1)
     finally:
         for bench in benches.values():
             bench.close()
@@ -159,16 +162,35 @@ def _worker(job):
     return run_seeds(*job)
 
 
+def _start_worker():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a pool that ends early leaves no files behind
+
+
 def shares(seeds, jobs):
-    """Splits seeds so that a worker needs one width only, when there is more than one worker."""
-    if jobs == 1:
-        return [seeds]
+    """Splits seeds into what one worker does in one go: of one width, so that it starts one QEMU only, where there are several workers."""
+    groups = [list(seeds)] if jobs == 1 else [[seed for seed in seeds if width_of(seed) == width] for width in (39, 48)]
+    workers = max(1, jobs // len(groups))
     result = []
-    for width in (39, 48):
-        of_width = [seed for seed in seeds if width_of(seed) == width]
-        workers = jobs // 2 if width == 48 else jobs - jobs // 2
-        result += [of_width[i::workers] for i in range(workers)]
-    return [share for share in result if share]
+    for group in groups:
+        size = min(CHUNK, -(-len(group) // workers))
+        result += [group[at:at + size] for at in range(0, len(group), size or 1)]
+    # Of both widths in turn: the first shares are under way at the same time.
+    return sorted(result, key=lambda share: share[0])
+
+
+def run_all(seeds, server, jobs):
+    totals = Totals()
+    work = [(share, server) for share in shares(seeds, jobs)]
+    with multiprocessing.Pool(min(jobs, len(work)), _start_worker) as pool:
+        for part in pool.imap_unordered(_worker, work):
+            totals.merge(part)
+            if sys.stderr.isatty():
+                print(f"\r{totals.cases} of {len(seeds)} cases", end="", file=sys.stderr, flush=True)
+            if len(totals.failures) >= MAX_FAILURES:
+                break
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    return totals
 
 
 def parse(arguments):
@@ -209,14 +231,7 @@ def main(arguments=None):
         return replay(options.replay, options.server)
     start = time.monotonic()
     seeds = range(options.seed, options.seed + options.cases)
-    totals = Totals()
-    jobs = [(share, options.server) for share in shares(seeds, options.jobs)]
-    if len(jobs) == 1:
-        totals.merge(run_seeds(*jobs[0]))
-    else:
-        with multiprocessing.Pool(len(jobs)) as pool:
-            for part in pool.imap_unordered(_worker, jobs):
-                totals.merge(part)
+    totals = run_all(seeds, options.server, options.jobs)
     missing = report.print_totals(totals)
     print(f"{time.monotonic() - start:.1f} s")
     report.print_failures(totals.failures)
