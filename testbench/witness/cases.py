@@ -8,8 +8,8 @@ A case is plain data, made from its seed alone:
   words       [(address, value)] of the tables before the first DMA, 8 bytes each
   ops         [(name, arguments...)], see plan.py's _op_ functions
 
-What it does: makes cases that are mostly sensible, with one to three defects or changes in them. What it does not do: decide whether a DMA's
-outcome is determined (plan.py leaves out those that are not).
+What it does: makes cases that are mostly sensible, with some defects and changes in them. What it does not do: decide whether a DMA's outcome
+is determined (plan.py leaves out those that are not).
 """
 import random
 
@@ -48,13 +48,11 @@ class _Maker(Tables):
             for _ in range(rng.choice((1, 1, 2))):
                 self._plant_defect()
         initial = sorted(self.words.items())
-        if rng.random() < 0.03:
-            root_table = HOLE_LOW + 0x5000
-        else:
-            root_table = self.root_table
+        root_table = HOLE_LOW + 0x5000 if rng.random() < 0.03 else self.root_table
         for _ in range(rng.randint(2, 6)):
             self._episode()
-        case = {"width": self.width, "queued": self.queued, "small_caches": rng.random() < 0.25, "root_table": root_table, "words": initial, "ops": self.ops}
+        case = {"width": self.width, "queued": self.queued, "small_caches": rng.random() < 0.25, "root_table": root_table,
+                "words": initial, "ops": self.ops}
         if self.queued and rng.random() < 0.08:
             case["queue_fill"] = rng.randint(230, 252)
         return case

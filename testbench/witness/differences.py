@@ -1,8 +1,8 @@
 """Where QEMU 7.2's VT-d is known to depart from the specification.
 
 Each entry of TABLE names the departure with the sections of the project's VT-d fact sheet that it is about. The functions and classes below
-are the predicates: they say exactly when an entry applies and what QEMU then shows. Where one applies, QEMU must show precisely that and the
-model precisely what the specification says; everywhere else the two must agree. Nothing is filtered.
+are the predicates: they say exactly when an entry applies and what QEMU then shows. Where one applies, QEMU must show precisely that and
+the model precisely what the specification says; everywhere else the two must agree. Nothing is filtered.
 
 Departures that the cases can't meet (scalable mode, interrupt remapping, caching mode, draining and others of section 12.1) have no entry.
 """
@@ -50,7 +50,7 @@ TABLE = {
 }
 
 
-# --- Departures that show in one walk: each takes the specification's outcome and returns it with what QEMU does instead. ------------------
+# --- Departures that show in one walk: each takes the specification's outcome and returns it with what QEMU does instead. ----------------
 
 def at_input(outcome):
     """A read whose address is in the interrupt range."""

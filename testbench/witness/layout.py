@@ -74,5 +74,5 @@ def pattern(address, length):
 
 
 def write_bytes(sid):
-    """The upper half of a device's buffer. The last four bytes are interrupt data that the halted CPU of QEMU ignores: fixed, vector 30h."""
+    """The upper half of a device's buffer. The last four bytes are interrupt data that QEMU's halted CPU ignores: fixed, vector 30h."""
     return pattern(0x7700000000 + (sid << 16), BUFFER_BYTES - BUFFER_WRITES - 4) + b"\x30\0\0\0"

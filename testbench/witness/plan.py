@@ -1,8 +1,8 @@
 """Turns a case into the commands that both sides carry out and what each must show.
 
-A case is plain data (see cases.py). What it does: follows the case with `Reference`, leaves out the DMAs whose outcome the architecture does
-not determine or that would leave the pages meant for them, and predicts every observation for a unit that follows the specification and for
-QEMU with its table of differences. What it does not do: run anything.
+A case is plain data (see cases.py). What it does: follows the case with `Reference`, leaves out the DMAs whose outcome the architecture
+does not determine or that would leave the pages meant for them, and predicts every observation for a unit that follows the specification
+and for QEMU with its table of differences. What it does not do: run anything.
 
 Commands, for sides.py:
   ("write", register, bytes, value), ("read", register, bytes)     registers; "read" yields an observation

@@ -86,7 +86,8 @@ def explain(expected, ours, theirs):
 
 def describe(case):
     lines = [f"width {case['width']}, invalidation by {'queue' if case['queued'] else 'registers'}, "
-             f"{'small' if case['small_caches'] else 'default'} caches, root table {case['root_table']:#x}, queue_fill {case.get('queue_fill', 0)}"]
+             f"{'small' if case['small_caches'] else 'default'} caches, root table {case['root_table']:#x}, "
+             f"queue_fill {case.get('queue_fill', 0)}"]
     lines += [f"  [{address:#x}] = {value:#018x}" for address, value in case["words"]]
     for index, op in enumerate(case["ops"]):
         lines.append(f"  op {index}: {op[0]} " + " ".join(

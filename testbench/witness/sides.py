@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 from layout import BEHIND_BUS, BUFFER_BYTES, BUFFER_WRITES, GIB, PATTERN, REGISTER_BASE, SIDS, WINDOWS, pattern, write_bytes
 
@@ -20,6 +21,7 @@ OFFSETS = {"VER": 0x00, "CAP": 0x08, "ECAP": 0x10, "GCMD": 0x18, "GSTS": 0x1C, "
 
 MEMORY_BYTES = 3 * GIB  # q35 puts 2 GiB below 4 GiB and the rest above: layout.RAM
 SILENCE_S = 300  # a side that says nothing for so long hangs
+POLL_PAUSE_S = 60e-6  # between looks whether edu is done: lets QEMU run on a shared core
 CHUNK_BYTES = 30000  # commands sent before replies are read: neither side blocks on a full buffer
 
 BARS = {0x0020: 0xFE200000, 0x0021: 0xFE300000, 0x0028: 0xFE400000, BEHIND_BUS << 8: 0xFE100000}
@@ -223,8 +225,10 @@ class QemuSide(Side):
         for register, value in ((0x80, source), (0x88, destination), (0x90, length), (0x98, command)):
             self._queue(f"writeq {bar + register:#x} {value:#x}")
         self._send()
-        while self._now(f"readq {bar + 0x98:#x}") & 1:
-            pass
+        while True:
+            time.sleep(POLL_PAUSE_S)
+            if not self._now(f"readq {bar + 0x98:#x}") & 1:
+                return
 
     def close(self):
         self.client.close()

@@ -206,8 +206,8 @@ class Coverage(unittest.TestCase):
                 self.assertTrue(all(len({width_of(seed) for seed in share}) == 1 for share in shares))
 
     def test_wrong_usage(self):
-        for arguments in (["--server", "/nonexistent"], ["--server", "/bin/true", "--cases", "0"], ["--server", "/bin/true", "--jobs", "-1"],
-                          []):
+        for arguments in (["--server", "/nonexistent"], ["--server", "/bin/true", "--cases", "0"],
+                          ["--server", "/bin/true", "--jobs", "-1"], []):
             with self.subTest(arguments=arguments):
                 with self.assertRaises(SystemExit) as caught, contextlib.redirect_stderr(io.StringIO()):
                     witness.parse(arguments)
