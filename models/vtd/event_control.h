@@ -1,5 +1,5 @@
 // One event of a unit (fault, or invalidation completion) with its mask, pending bit and message registers
-// (specification 7.3, 11.4.10).
+// (specification 7.3, 11.4.7.2, 11.4.9.5).
 //
 // What it does: decides when a message goes out. What it does not do: send it; it counts messages that are due, and
 // gives address and data.

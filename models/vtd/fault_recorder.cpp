@@ -38,7 +38,7 @@ void FaultRecorder::record(const core::Request& request, std::uint8_t reason) {
     bank_.set(FSTS, fsts::PFO.set(status, 1));
     return;
   }
-  // T1 alone is a read, both an AtomicOp, none a write (11.4.14). AT, PASID and its companions read 0: ECAP.DT and
+  // T1 alone is a read, both an AtomicOp, none a write (11.4.7.6). AT, PASID and its companions read 0: ECAP.DT and
   // ECAP.PASID are 0.
   const bool read = request.kind == core::AccessKind::Read;
   const bool atomic = request.kind == core::AccessKind::Atomic;

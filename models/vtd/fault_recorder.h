@@ -1,4 +1,4 @@
-// Primary fault logging: the fault recording registers and FSTS (specification 7.2, 7.3, 11.4.9, 11.4.14).
+// Primary fault logging: the fault recording registers and FSTS (specification 7.2, 7.3, 11.4.7).
 //
 // What it does: records faults in the circular array of records, keeps PPF, PFO and FRI, raises the fault event, and
 // handles what software clears. What it does not do: decide whether a fault is suppressed; the caller knows FPD. Faults

@@ -239,7 +239,7 @@ bool FrontEnd::start_register_invalidation() {
   if (ccmd::ICC.get(bank_.get(CCMD)) != 0) {
     ++counters_.register_commands;
     begin_sequence(Effect::Ccmd);
-    const auto scope = works ? decode_ccmd(bank_.get(CCMD)) : std::nullopt;
+    const auto scope = works ? decode_ccmd(capabilities_, bank_.get(CCMD)) : std::nullopt;
     performed_ = scope ? ccmd::CIRG.get(bank_.get(CCMD)) : 0;
     if (scope) {
       core::Command command;

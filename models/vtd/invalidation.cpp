@@ -21,8 +21,14 @@ core::TranslationScope page_scope(std::uint32_t domain, core::Address address, u
   return scope;
 }
 
-bool domain_fits(const Capabilities& capabilities, std::uint64_t domain) {
-  return (domain & ~core::low_mask(capabilities.domain_bits)) == 0;
+// Hardware ignores domain-id bits beyond the width in CAP.ND (6.5.2.3, 11.4.6.1, 11.4.6.3).
+std::uint32_t domain_of(const Capabilities& capabilities, std::uint64_t field) {
+  return static_cast<std::uint32_t>(field & core::low_mask(capabilities.domain_bits));
+}
+
+// And address bits at or above MGAW (6.5.2.3, 11.4.6.4).
+core::Address input_of(const Capabilities& capabilities, std::uint64_t field) {
+  return field & core::low_mask(capabilities.mgaw_bits);
 }
 
 Descriptor failed(QueueError error) {
@@ -40,11 +46,9 @@ Descriptor decode_context_cache(const Capabilities& capabilities, const Record12
   Descriptor result;
   result.kind = Descriptor::Kind::ContextCache;
   if (granularity == descriptor::kGlobal) return result;
-  const std::uint64_t domain = d::DID.get(record.lo);
-  if (!domain_fits(capabilities, domain)) return failed(QueueError::ReservedField);
   result.context.kind =
       granularity == descriptor::kDomain ? core::ContextScope::Kind::Domain : core::ContextScope::Kind::Device;
-  result.context.domain = static_cast<std::uint32_t>(domain);
+  result.context.domain = domain_of(capabilities, d::DID.get(record.lo));
   result.context.requester = static_cast<core::RequesterId>(d::SID.get(record.lo));
   result.context.requester_mask = kRequesterMask[d::FM.get(record.lo)];
   return result;
@@ -64,17 +68,15 @@ Descriptor decode_iotlb_descriptor(const Capabilities& capabilities, const Recor
   // From major version 2 on every IOTLB invalidation drains, whatever DR and DW say.
   result.drain = capabilities.version_major >= 2 || d::DW.get(record.lo) != 0 || d::DR.get(record.lo) != 0;
   if (granularity == descriptor::kGlobal) return result;
-  const std::uint64_t domain = d::DID.get(record.lo);
-  if (!domain_fits(capabilities, domain)) return failed(QueueError::ReservedField);
   result.translation.kind = core::TranslationScope::Kind::Domain;
-  result.translation.domain = static_cast<std::uint32_t>(domain);
+  result.translation.domain = domain_of(capabilities, d::DID.get(record.lo));
   if (granularity == descriptor::kDomain) return result;
   const auto mask_bits = static_cast<unsigned>(d::AM.get(record.hi));
   if (!capabilities.page_selective || mask_bits > capabilities.max_address_mask) {
     return failed(QueueError::ReservedField);
   }
-  result.translation =
-      page_scope(result.translation.domain, record.hi & d::ADDR.mask(), mask_bits, d::IH.get(record.hi) != 0);
+  result.translation = page_scope(result.translation.domain, input_of(capabilities, record.hi & d::ADDR.mask()),
+                                  mask_bits, d::IH.get(record.hi) != 0);
   return result;
 }
 
@@ -113,7 +115,7 @@ Descriptor decode_descriptor(const Capabilities& capabilities, const Record128& 
   }
 }
 
-std::optional<core::ContextScope> decode_ccmd(std::uint64_t value) {
+std::optional<core::ContextScope> decode_ccmd(const Capabilities& capabilities, std::uint64_t value) {
   core::ContextScope scope;
   switch (ccmd::CIRG.get(value)) {
     case ccmd::kGlobal:
@@ -127,7 +129,7 @@ std::optional<core::ContextScope> decode_ccmd(std::uint64_t value) {
     default:
       return std::nullopt;
   }
-  scope.domain = static_cast<std::uint32_t>(ccmd::DID.get(value));
+  scope.domain = domain_of(capabilities, ccmd::DID.get(value));
   scope.requester = static_cast<core::RequesterId>(ccmd::SID.get(value));
   scope.requester_mask = kRequesterMask[ccmd::FM.get(value)];
   return scope;
@@ -136,7 +138,7 @@ std::optional<core::ContextScope> decode_ccmd(std::uint64_t value) {
 std::optional<core::TranslationScope> decode_iotlb(const Capabilities& capabilities, std::uint64_t iva_value,
                                                    std::uint64_t iotlb_value) {
   core::TranslationScope scope;
-  const auto domain = static_cast<std::uint32_t>(vtd::iotlb::DID.get(iotlb_value));
+  const std::uint32_t domain = domain_of(capabilities, vtd::iotlb::DID.get(iotlb_value));
   switch (vtd::iotlb::IIRG.get(iotlb_value)) {
     case vtd::iotlb::kGlobal:
       return scope;
@@ -151,8 +153,7 @@ std::optional<core::TranslationScope> decode_iotlb(const Capabilities& capabilit
   }
   const auto mask_bits = static_cast<unsigned>(iva::AM.get(iva_value));
   if (!capabilities.page_selective || mask_bits > capabilities.max_address_mask) return std::nullopt;
-  // Address bits at or above MGAW are ignored (11.4.8.1).
-  const core::Address address = iva_value & iva::ADDR.mask() & core::low_mask(capabilities.mgaw_bits);
+  const core::Address address = input_of(capabilities, iva_value & iva::ADDR.mask());
   return page_scope(domain, address, mask_bits, iva::IH.get(iva_value) != 0);
 }
 

@@ -41,7 +41,7 @@ struct Descriptor {
 [[nodiscard]] Descriptor decode_descriptor(const Capabilities& capabilities, const Record128& record);
 
 /// A request of the register interface: nothing when it is incorrect and hence ignored (CAIG or IAIG reads 00).
-[[nodiscard]] std::optional<core::ContextScope> decode_ccmd(std::uint64_t ccmd);
+[[nodiscard]] std::optional<core::ContextScope> decode_ccmd(const Capabilities& capabilities, std::uint64_t ccmd);
 [[nodiscard]] std::optional<core::TranslationScope> decode_iotlb(const Capabilities& capabilities, std::uint64_t iva,
                                                                  std::uint64_t iotlb);
 

@@ -162,7 +162,7 @@ inline constexpr Field kFields[] = {PRS, EPM};
 inline constexpr Register PMEN{"PMEN", 0x064, 32, 0, pmen::kFields};
 
 /// Protected memory has a granularity of 2 MiB here: bits 20:0 of base and limit are not implemented and read 0
-/// (11.4.9).
+/// (11.4.8).
 inline constexpr unsigned kProtectedMemoryShift = 21;
 namespace plm {
 inline constexpr Field ADDR{"ADDR", kProtectedMemoryShift, 32 - kProtectedMemoryShift};
