@@ -29,6 +29,7 @@ enum class Stage : std::uint8_t {
   WalkLevel2,
   WalkLevel1,
   MemoryWait,      ///< structure reads waiting for a busy bus or memory
+  SplitWait,       ///< earlier parts of the same DMA, which crosses pages, being translated
   Downstream,      ///< the access itself beyond the translation unit
   DownstreamWait,  ///< the access itself waiting for a busy bus or memory
   Retry,           ///< work thrown away because an invalidation overtook it

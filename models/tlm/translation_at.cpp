@@ -26,15 +26,13 @@ namespace iommu::sim {
   }
   if (payload.has_mm()) payload.acquire();
   Transaction& transaction = *take_transaction(payload, port, now_ticks(delay));
+  Piece& first = *transaction.pieces.front();
+  begin_piece(first, transaction.end);
   in_forward_ = true;
-  for (Piece* piece : transaction.pieces) {
-    in_flight(*piece);
-    piece->flow.start();
-    if (delay == sc_core::SC_ZERO_TIME) {
-      progress(*piece);
-    } else {
-      schedule(*piece);
-    }
+  if (delay == sc_core::SC_ZERO_TIME) {
+    progress(first);
+  } else {
+    schedule(first);
   }
   in_forward_ = false;
   phase = ::tlm::END_REQ;
@@ -188,18 +186,26 @@ void TranslationUnit::serve_waiters(Piece& walked, bool usable) {
   }
 }
 
-// The flow is done and its time has come.
+// The flow is done and its time has come: the access goes to memory, and the next page's part begins.
 void TranslationUnit::conclude(Piece& piece) {
   no_longer_in_flight(piece);
   note_outcome(piece);
-  if (piece.flow.route() != core::TranslationFlow::Route::Memory) return piece_ended(piece);
-  prepare_downstream(piece);
-  if (const auto ended = memory_initiator_.issue(*piece.slot)) {
-    downstream_ended(piece, *ended);
-    piece_ended(piece);
-  } else {
-    ++downstream_open_;
+  Transaction& transaction = *piece.transaction;
+  ++transaction.begun;
+  Piece* next = transaction.begun < transaction.pieces.size() ? transaction.pieces[transaction.begun] : nullptr;
+  bool ended = true;
+  if (piece.flow.route() == core::TranslationFlow::Route::Memory) {
+    prepare_downstream(piece);
+    if (const auto at = memory_initiator_.issue(*piece.slot)) {
+      downstream_ended(piece, *at);
+    } else {
+      ++downstream_open_;
+      ended = false;
+    }
   }
+  if (next != nullptr) begin_piece(*next, now_ticks());
+  if (ended) piece_ended(piece);  // the transaction is gone if this was the last
+  if (next != nullptr) progress(*next);
 }
 
 void TranslationUnit::piece_ended(Piece& piece) {

@@ -31,6 +31,7 @@ void TranslationUnit::registers_b(::tlm::tlm_generic_payload& payload, sc_core::
   } else if (payload.is_write()) {
     std::memcpy(&value, payload.get_data_ptr(), bytes);
     front_end_->write_register(offset, bytes, value);
+    commands_from_ = std::max(commands_from_, now_ticks(delay));
     control_event_.notify(delay);
   }
   payload.set_response_status(::tlm::TLM_OK_RESPONSE);
@@ -59,6 +60,8 @@ unsigned TranslationUnit::registers_dbg(::tlm::tlm_generic_payload& payload) {
 
 void TranslationUnit::control() {
   for (;;) {
+    // Whatever woke this process, a register write has no effect before its time.
+    if (commands_from_ > now_ticks()) wait(delay_until(commands_from_));
     const core::Tick began = now_ticks();
     const core::Command command = front_end_->next_command();
     if (command.kind == core::Command::Kind::Idle) {

@@ -15,16 +15,17 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
     return;
   }
   Transaction& transaction = *take_transaction(payload, port, now_ticks(delay));
-  for (Piece* piece : transaction.pieces) run_blocking(*piece);
+  core::Tick at = transaction.end;
+  for (Piece* piece : transaction.pieces) at = run_blocking(*piece, at);
   finish_transaction(transaction);
   delay = delay_until(transaction.end);
   release(transaction);
 }
 
-void TranslationUnit::run_blocking(Piece& piece) {
+// One page's part from `now` on; returns when its translation was there, which is when the next part begins.
+core::Tick TranslationUnit::run_blocking(Piece& piece, core::Tick now) {
   using Need = core::TranslationFlow::Need;
-  in_flight(piece);
-  piece.flow.start();
+  begin_piece(piece, now);
   for (;;) {
     while (piece.flow.need() != Need::Done) step_blocking(piece);
     // Only a memory that waits inside b_transport lets an invalidation come in between.
@@ -36,13 +37,15 @@ void TranslationUnit::run_blocking(Piece& piece) {
   }
   no_longer_in_flight(piece);
   note_outcome(piece);
-  if (piece.flow.route() != core::TranslationFlow::Route::Memory) return;
+  const core::Tick translated = piece.at;
+  if (piece.flow.route() != core::TranslationFlow::Route::Memory) return translated;
   prepare_downstream(piece);
   sc_core::sc_time delay = delay_until(piece.at);
   ++downstream_open_;
   memory->b_transport(*piece.slot, delay);
   --downstream_open_;
   downstream_ended(piece, now_ticks(delay));
+  return translated;
 }
 
 void TranslationUnit::step_blocking(Piece& piece) {

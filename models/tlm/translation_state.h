@@ -44,7 +44,8 @@ struct TranslationUnit::Transaction {
   int port = 0;
   core::Request request;
   std::vector<Piece*> pieces;
-  std::size_t open = 0;
+  std::size_t begun = 0;  ///< pieces that have been translated; the next one is being translated
+  std::size_t open = 0;   ///< pieces that have not ended
   core::Tick end = 0;
 };
 

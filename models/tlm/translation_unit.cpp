@@ -127,7 +127,7 @@ TranslationUnit::Transaction* TranslationUnit::take_transaction(::tlm::tlm_gener
   return &transaction;
 }
 
-// Pieces of a transaction start together, each at the same time.
+// One piece for each page. begin_piece() starts them, one after the other.
 void TranslationUnit::split(Transaction& transaction, core::Tick now) {
   std::uint32_t offset = 0;
   while (offset < transaction.request.length) {
@@ -147,6 +147,7 @@ void TranslationUnit::split(Transaction& transaction, core::Tick now) {
     transaction.pieces.push_back(&piece);
     offset += request.length;
   }
+  transaction.begun = 0;
   transaction.open = transaction.pieces.size();
   counters_.pieces += transaction.open;
 }
@@ -157,9 +158,12 @@ void TranslationUnit::release(Transaction& transaction) {
   free_transactions_.push_back(&transaction);
 }
 
-void TranslationUnit::in_flight(Piece& piece) {
+void TranslationUnit::begin_piece(Piece& piece, core::Tick now) {
+  piece.stages.charge(core::Stage::SplitWait, now - piece.begin);
+  piece.at = now;
   piece.in_flight_index = in_flight_.size();
   in_flight_.push_back(&piece);
+  piece.flow.start();
 }
 
 void TranslationUnit::no_longer_in_flight(Piece& piece) {

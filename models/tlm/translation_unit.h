@@ -7,10 +7,15 @@
 // not do: know an architecture (core::FrontEnd does), store translations (IotlbIf), walk (WalkerIf), order requests of
 // one requester among each other: a hit may overtake a miss.
 //
+// The pages of a DMA that crosses pages are translated one after the other, each access going to memory as soon as its
+// page is translated. So a DMA never competes with itself for a port, a slot or a cache entry, and LT needs no events
+// to get the times of AT.
+//
 // Sockets
-//   dma        in   any number of initiators, 64 bit, DmaExtension optional; a DMA that crosses pages is translated
-//   page by page registers  in   the register window; addresses relative to `register_base` memory     out  translated
-//   DMA structures out  root and context entries, queue descriptors, status writes, interrupt messages
+//   dma        (in)   any number of initiators, 64 bit, DmaExtension optional
+//   registers  (in)   the register window, at absolute addresses from `register_base` on
+//   memory     (out)  translated DMA
+//   structures (out)  root and context entries, queue descriptors, status writes, interrupt messages
 // Ports: iotlb, walker.
 //
 // Both modes may not be mixed on one unit: initiators all use b_transport, or all use nb_transport.
@@ -95,13 +100,13 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void downstream_ended(Piece& piece, core::Tick at);
   void finish_transaction(Transaction& transaction);
   void restart(Piece& piece, core::Tick now);
-  void in_flight(Piece& piece);
+  void begin_piece(Piece& piece, core::Tick now);
   void no_longer_in_flight(Piece& piece);
   [[nodiscard]] static const char* refuse(const ::tlm::tlm_generic_payload& payload);
 
   // LT.
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
-  void run_blocking(Piece& piece);
+  core::Tick run_blocking(Piece& piece, core::Tick now);
   void step_blocking(Piece& piece);
 
   // AT.
@@ -167,6 +172,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   core::Tick downstream_until_ = 0;
   sc_core::sc_event downstream_event_;
   sc_core::sc_event control_event_;
+  core::Tick commands_from_ = 0;  ///< the last register write takes effect then
   bool dmi_granted_ = false;
 };
 

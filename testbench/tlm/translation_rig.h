@@ -25,6 +25,7 @@ class TestMemory : public sc_core::sc_module {
   tlm_utils::multi_passthrough_target_socket<TestMemory> socket;
   Tick latency = 50000;
   bool four_phases = false;
+  Tick request_phase = 0;  ///< four phases: from BEGIN_REQ to END_REQ
   std::vector<std::uint8_t> bytes;
   std::uint64_t accesses = 0;
   std::function<void(Address, bool)> on_access;  ///< (address, write) before it is done
@@ -70,7 +71,7 @@ class TestMemory : public sc_core::sc_module {
       return tlm::TLM_COMPLETED;
     }
     payload.acquire();
-    due_.push(sim::now_ticks(delay) + latency / 2, {&payload, id, false});
+    due_.push(sim::now_ticks(delay) + request_phase, {&payload, id, false});
     due_.push(sim::now_ticks(delay) + latency, {&payload, id, true});
     return tlm::TLM_ACCEPTED;
   }
