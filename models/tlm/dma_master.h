@@ -58,7 +58,7 @@ struct DmaMasterCounters {
 class DmaMaster : public sc_core::sc_module, private DmaClient {
  public:
   DmaPort port;
-  tlm_utils::simple_initiator_socket<DmaPort, 64>& socket;  ///< the port's
+  tlm_utils::simple_initiator_socket<DmaPort, kSocketWidthBits>& socket;  ///< the port's
 
   /// Throws std::invalid_argument when config.pattern has a problem (core::find_problem).
   DmaMaster(sc_core::sc_module_name name, const DmaMasterConfig& config);

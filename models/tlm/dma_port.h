@@ -16,6 +16,7 @@
 
 #include "models/tlm/dma_statistics.h"
 #include "models/tlm/nb_initiator.h"
+#include "models/tlm/socket_width.h"
 #include "models/tlm/timed_queue.h"
 
 namespace iommu::sim {
@@ -62,7 +63,7 @@ struct DmaPortConfig {
 
 class DmaPort : public sc_core::sc_module {
  public:
-  tlm_utils::simple_initiator_socket<DmaPort, 64> socket;
+  tlm_utils::simple_initiator_socket<DmaPort, kSocketWidthBits> socket;
 
   /// `client` outlives the port.
   DmaPort(sc_core::sc_module_name name, const DmaPortConfig& config, DmaClient& client);
