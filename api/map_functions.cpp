@@ -3,6 +3,7 @@
 
 #include "api/lock_guard.h"
 #include "api/system.h"
+#include "api/text.h"
 
 namespace iommu::api {
 
@@ -111,7 +112,10 @@ NTSTATUS System::map_logical_range_ex(PIOMMU_DMA_DOMAIN domain_handle, ULONG per
   if (lost(kFunction, *domain)) return STATUS_INVALID_PARAMETER_1;
   std::uint64_t first_page = address >> core::kPageShift;
   if (is_explicit) {
-    if (space.overlaps(first_page, pages)) return STATUS_RESOURCE_IN_USE;
+    if (space.overlaps(first_page, pages)) {
+      explain_overlap(kFunction, *domain, first_page, pages);
+      return STATUS_RESOURCE_IN_USE;
+    }
     space.claim(first_page, pages);
   } else {
     const std::optional<std::uint64_t> chosen = space.allocate(pages, min_page, max_page);
@@ -129,6 +133,17 @@ NTSTATUS System::map_logical_range_ex(PIOMMU_DMA_DOMAIN domain_handle, ULONG per
   if (const NTSTATUS status = publish(*domain, first_page, pages); !NT_SUCCESS(status)) return status;
   *logical_address_out = first_page << core::kPageShift;
   return STATUS_SUCCESS;
+}
+
+// A driver that has mapped nothing there will wonder.
+void System::explain_overlap(const char* function, const Domain& domain, std::uint64_t first_page,
+                             std::uint64_t pages) const {
+  for (const UntranslatedRange& range : platform_.untranslated) {
+    if (first_page >= range.first_page + range.pages || range.first_page >= first_page + pages) continue;
+    report(Severity::Warning, function, domain.name,
+           "the range touches " + hex(range.first_page << core::kPageShift) + " to " +
+               hex(((range.first_page + range.pages) << core::kPageShift) - 1) + ", which hardware never translates");
+  }
 }
 
 NTSTATUS System::publish(Domain& domain, std::uint64_t first_page, std::uint64_t pages) {

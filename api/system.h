@@ -136,6 +136,7 @@ class System {
 
   // map_functions.cpp
   [[nodiscard]] bool describe_physical(const IOMMU_MAP_PHYSICAL_ADDRESS* description, std::vector<PageRun>& runs) const;
+  void explain_overlap(const char* function, const Domain& domain, std::uint64_t first_page, std::uint64_t pages) const;
   [[nodiscard]] NTSTATUS publish(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
   [[nodiscard]] NTSTATUS unmap_range(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
 

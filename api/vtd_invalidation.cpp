@@ -1,8 +1,7 @@
 #include "api/vtd_invalidation.h"
 
-#include <cstdio>
-
 #include "api/lock_guard.h"
+#include "api/text.h"
 #include "models/vtd/records.h"
 #include "models/vtd/register_map.h"
 
@@ -11,12 +10,6 @@ namespace iommu::api {
 namespace {
 
 namespace descriptor = vtd::descriptor;
-
-std::string hex(std::uint64_t value) {
-  char text[19];
-  std::snprintf(text, sizeof text, "0x%llX", static_cast<unsigned long long>(value));
-  return text;
-}
 
 vtd::Record128 encode(const Invalidation& request, const VtdUnit& unit) {
   using Kind = Invalidation::Kind;
