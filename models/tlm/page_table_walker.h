@@ -15,6 +15,7 @@
 #include "models/core/walk.h"
 #include "models/core/walk_cache.h"
 #include "models/tlm/nb_initiator.h"
+#include "models/tlm/socket_width.h"
 #include "models/tlm/structure_access.h"
 #include "models/tlm/timed_queue.h"
 
@@ -68,7 +69,7 @@ struct WalkerCounters {
 
 class PageTableWalker : public sc_core::sc_module, public WalkerIf {
  public:
-  tlm_utils::simple_initiator_socket<PageTableWalker> memory;  ///< paging entries are read here
+  tlm_utils::simple_initiator_socket<PageTableWalker, kSocketWidthBits> memory;  ///< paging entries are read here
 
   PageTableWalker(sc_core::sc_module_name name, const WalkerConfig& config);
   ~PageTableWalker() override;

@@ -62,10 +62,10 @@ struct TranslationCounters {
 
 class TranslationUnit : public sc_core::sc_module, private WalkClient {
  public:
-  tlm_utils::multi_passthrough_target_socket<TranslationUnit> dma;
-  tlm_utils::simple_target_socket<TranslationUnit> registers;
-  tlm_utils::simple_initiator_socket<TranslationUnit> memory;
-  tlm_utils::simple_initiator_socket<TranslationUnit> structures;
+  tlm_utils::multi_passthrough_target_socket<TranslationUnit, kSocketWidthBits> dma;
+  tlm_utils::simple_target_socket<TranslationUnit, kSocketWidthBits> registers;
+  tlm_utils::simple_initiator_socket<TranslationUnit, kSocketWidthBits> memory;
+  tlm_utils::simple_initiator_socket<TranslationUnit, kSocketWidthBits> structures;
   sc_core::sc_port<IotlbIf> iotlb;
   sc_core::sc_port<WalkerIf> walker;
 

@@ -22,7 +22,7 @@ using core::Tick;
 /// Host memory of `bytes` from address 0. Every access takes `latency`; no contention. Four-phase on request.
 class TestMemory : public sc_core::sc_module {
  public:
-  tlm_utils::multi_passthrough_target_socket<TestMemory> socket;
+  tlm_utils::multi_passthrough_target_socket<TestMemory, sim::kSocketWidthBits> socket;
   Tick latency = 50000;
   bool four_phases = false;
   Tick request_phase = 0;  ///< four phases: from BEGIN_REQ to END_REQ
@@ -139,7 +139,7 @@ struct Access {
 
 class Initiator : public sc_core::sc_module, private tlm::tlm_mm_interface {
  public:
-  tlm_utils::simple_initiator_socket<Initiator> socket;
+  tlm_utils::simple_initiator_socket<Initiator, sim::kSocketWidthBits> socket;
   bool accept_responses = false;  ///< answers BEGIN_RESP with TLM_ACCEPTED and sends END_RESP 7 ns later
   std::vector<std::pair<Address, Address>> dmi_withdrawn;
 
@@ -274,7 +274,7 @@ class Rig : public sc_core::sc_module {
  public:
   TestMemory memory;
   Initiator initiator;
-  tlm_utils::simple_initiator_socket<Rig> cpu;
+  tlm_utils::simple_initiator_socket<Rig, sim::kSocketWidthBits> cpu;
   sim::Iotlb iotlb;
   sim::PageTableWalker walker;
   sim::TranslationUnit unit;
