@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "testbench/vtd/sparse_memory.h"
+#include "testbench/core/sparse_memory.h"
 
 namespace iommu::test {
 

@@ -1,0 +1,95 @@
+// Resource: contention against closed forms.
+#include "models/core/resource.h"
+
+#include <algorithm>
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+#include "models/core/random.h"
+
+namespace {
+
+using namespace iommu::core;
+
+TEST_CASE("n users at once on k units of constant occupancy: user i starts at floor(i / k) * occupancy") {
+  for (const std::uint32_t units : {1u, 2u, 3u, 8u}) {
+    Resource resource(units);
+    CHECK(resource.units() == units);
+    for (Tick i = 0; i < 50; ++i) CHECK(resource.reserve(1000, 70) == 1000 + i / units * 70);
+  }
+}
+
+TEST_CASE("users that come at the rate of service or slower never wait") {
+  Resource resource(3);
+  for (Tick i = 0; i < 100; ++i) CHECK(resource.reserve(i * 30, 90) == i * 30);
+}
+
+TEST_CASE("users that come faster than one unit serves: the wait grows by the difference") {
+  Resource resource(1);
+  for (Tick i = 0; i < 100; ++i) CHECK(resource.reserve(i * 30, 100) == i * 100);
+}
+
+TEST_CASE("mixed occupancies take the unit that is free first") {
+  Resource resource(2);
+  CHECK(resource.reserve(0, 100) == 0);
+  CHECK(resource.reserve(0, 30) == 0);
+  CHECK(resource.reserve(0, 50) == 30);   // behind the short one, until 80
+  CHECK(resource.reserve(10, 10) == 80);  // until 90
+  CHECK(resource.reserve(10, 10) == 90);
+  CHECK(resource.reserve(10, 10) == 100);
+  CHECK(resource.reserve(500, 10) == 500);
+}
+
+TEST_CASE("an occupancy of 0 holds nobody up") {
+  Resource resource(1);
+  CHECK(resource.reserve(5, 0) == 5);
+  CHECK(resource.reserve(5, 10) == 5);
+  CHECK(resource.reserve(5, 0) == 15);
+}
+
+TEST_CASE("begin and release give the same starts as reserve, when each use ends before the next begins") {
+  const std::uint64_t seed = 99;
+  CAPTURE(seed);
+  Random random(seed);
+  for (const std::uint32_t units : {1u, 2u, 5u}) {
+    Resource known(units);
+    Resource later(units);
+    Tick now = 0;
+    for (int i = 0; i < 1000; ++i) {
+      now += random.below(20);
+      const Tick occupancy = random.below(60);
+      const Tick start = known.reserve(now, occupancy);
+      REQUIRE(later.begin(now) == start);
+      later.release(start + occupancy);
+    }
+  }
+}
+
+TEST_CASE("without limit nobody ever waits") {
+  Resource resource(0);
+  CHECK(resource.units() == 0);
+  for (int i = 0; i < 10; ++i) CHECK(resource.reserve(7, 1000) == 7);
+  CHECK(resource.begin(7) == 7);
+  resource.release(5000);
+  CHECK(resource.begin(8) == 8);
+}
+
+TEST_CASE("requests that come with an earlier time than one before are counted, and served") {
+  Resource resource(1);
+  CHECK(resource.reserve(100, 10) == 100);
+  CHECK(resource.out_of_order() == 0);
+  CHECK(resource.reserve(100, 10) == 110);
+  CHECK(resource.out_of_order() == 0);
+  CHECK(resource.reserve(50, 10) == 120);
+  CHECK(resource.out_of_order() == 1);
+  CHECK(resource.begin(99) == 130);
+  CHECK(resource.out_of_order() == 2);
+  CHECK(resource.reserve(100, 10) == 130);
+  CHECK(resource.out_of_order() == 2);
+}
+
+}  // namespace
