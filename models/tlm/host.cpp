@@ -1,5 +1,4 @@
-// sc_spawn is part of <systemc> only on demand.
-#ifndef SC_INCLUDE_DYNAMIC_PROCESSES
+#ifndef SC_INCLUDE_DYNAMIC_PROCESSES  // sc_spawn is part of <systemc> only on demand
 #define SC_INCLUDE_DYNAMIC_PROCESSES
 #endif
 
