@@ -196,6 +196,14 @@ TEST_CASE("DmaMaster LT: a target that waits") {
   CHECK(bench.master.port.statistics.latency.max() == 140);
 }
 
+TEST_CASE("DmaMaster LT: a target that waits holds up those that could go at the same time") {
+  Bench bench(linear(TransportMode::Lt, 3, 2));
+  bench.target.before = [](::tlm::tlm_generic_payload&) { sc_core::wait(to_sc_time(40)); };
+  bench.run();
+  CHECK(times(bench.target) == std::vector<Tick>{0, 40, 140});
+  CHECK(bench.done_at == 280);
+}
+
 void data(Way way) {
   DmaMasterConfig config = linear(TransportMode::Lt, 40, 4);
   config.pattern.transfer_bytes = 100;

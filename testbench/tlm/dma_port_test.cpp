@@ -253,7 +253,7 @@ TEST_CASE("DmaPort: what the payload and its extension carry") {
     report->wait = 3;
   };
   bench.issue_at(0, bench.add(0, 8, true));
-  Op& zero = bench.add(8, 0, false);
+  Op& zero = bench.add(8, 64, false);
   zero.zero_length = true;
   zero.data = nullptr;
   bench.issue_at(0, zero);
