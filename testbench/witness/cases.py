@@ -60,9 +60,15 @@ class _Maker(Tables):
     def _episode(self):
         rng = self.rng
         kind = rng.random()
-        if kind < 0.45:
+        if kind < 0.35:
             for _ in range(rng.choice((1, 1, 2))):
                 self._dma()
+        elif kind < 0.45:  # several requesters at one address
+            tree = rng.choice([tree for tree in self.trees if tree.mappings])
+            mapping = rng.choice(tree.mappings)
+            self._dma(tree, mapping)
+            for _ in range(rng.choice((1, 2))):
+                self._dma(self.tree_of[rng.choice(sorted(self.tree_of))], mapping)
         elif kind < 0.75:
             self._change_entry()
         elif kind < 0.84:
@@ -81,7 +87,11 @@ class _Maker(Tables):
     def _dma(self, tree=None, mapping=None):
         """A DMA; into the given mapping where one is given, else mostly into some mapping of the requester's domain."""
         rng = self.rng
-        candidates = [sid for sid in sorted(self.contexts) if tree is None or self.tree_of[sid] is tree]
+        everybody = sorted(self.contexts)
+        if mapping is not None and rng.random() < 0.15:  # somebody else at this address
+            candidates = everybody
+        else:
+            candidates = [sid for sid in everybody if tree is None or self.tree_of[sid] is tree]
         sid = rng.choice(candidates) if candidates and rng.random() < 0.97 else rng.choice(SIDS)
         tree = tree or self.tree_of.get(sid, self.trees[0])
         length = rng.choice(SIZES)

@@ -20,7 +20,7 @@ OFFSETS = {"VER": 0x00, "CAP": 0x08, "ECAP": 0x10, "GCMD": 0x18, "GSTS": 0x1C, "
            "IQH": 0x80, "IQT": 0x88, "IQA": 0x90, "ICS": 0x9C, "IECTL": 0xA0}
 
 MEMORY_BYTES = 3 * GIB  # q35 puts 2 GiB below 4 GiB and the rest above: layout.RAM
-SILENCE_S = 300  # a side that says nothing for so long hangs
+SILENCE_S = 60  # a side that says nothing for so long hangs
 POLL_PAUSE_S = 60e-6  # between looks whether edu is done: lets QEMU run on a shared core
 CHUNK_BYTES = 30000  # commands sent before replies are read: neither side blocks on a full buffer
 
@@ -31,9 +31,13 @@ class SideError(Exception):
     """A side ended, or answered something that is no answer."""
 
 
-def _die_with_parent():
-    """In a child before it starts: it must not outlive a run that is killed."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+class SideHangs(SideError):
+    """A side does not answer."""
+
+
+def end_with_parent(number=signal.SIGKILL):
+    """In a child: it gets this signal when its parent ends, however that happens."""
+    ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
 
 
 class TextClient:
@@ -75,7 +79,7 @@ class TextClient:
                     raise SideError(f"{self.name}: '{command}' gave '{line.decode().strip()}'")
                 replies.append(words[1:])
         except TimeoutError as error:
-            raise SideError(f"{self.name} has not answered for {SILENCE_S} s; first command of the batch: '{commands[0]}'") from error
+            raise SideHangs(f"{self.name} has not answered for {SILENCE_S} s; first command of the batch: '{commands[0]}'") from error
         except OSError as error:
             raise SideError(f"{self.name} ended ({error}): {self._post_mortem()}") from error
 
@@ -180,7 +184,7 @@ class QemuSide(Side):
                  "-device", f"edu,addr=04.0,multifunction=on,{edu}", "-device", f"edu,addr=04.1,{edu}",
                  "-device", f"edu,addr=05.0,{edu}", "-device", "pcie-root-port,id=root0,addr=06.0,chassis=1",
                  "-device", f"edu,bus=root0,addr=00.0,{edu}", "-qtest", "unix:" + path, "-qtest-log", "/dev/null"],
-                stdin=subprocess.DEVNULL, stderr=self._errors, preexec_fn=_die_with_parent)
+                stdin=subprocess.DEVNULL, stderr=self._errors, preexec_fn=end_with_parent)
             self.client = TextClient("QEMU", self._accept(server), self._post_mortem)
         self._set_up_pci()
         self._locate_registers()
@@ -245,7 +249,7 @@ class ModelSide(Side):
         super().__init__()
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen([server, str(width), "small" if small_caches else "default"], stdin=theirs, stdout=theirs,
-                                         preexec_fn=_die_with_parent)
+                                         preexec_fn=end_with_parent)
         theirs.close()
         self.client = TextClient("the model", ours, self._post_mortem)
         self._buffers = {sid: bytearray(BUFFER_WRITES) + write_bytes(sid) for sid in SIDS}

@@ -51,6 +51,9 @@ class Tables:
         rng = self.rng
         bits = 12 + 9 * tree.levels
         kind = rng.random()
+        others = [mapping for other in self.trees for mapping in other.mappings if other is not tree]
+        if others and rng.random() < 0.3:  # where another domain has a mapping: the caches have to tell them apart
+            return rng.choice(others)[0] & (1 << bits) - 1 & -1 << leaf_level_bits(level)
         if tree.mappings and kind < 0.35:  # near another one: shares tables with it
             near, near_level, _ = rng.choice(tree.mappings)
             address = near + (rng.choice((1, 2, -1)) << leaf_level_bits(max(level, near_level)))

@@ -21,7 +21,7 @@ import report
 from cases import make_case, width_of
 from plan import make_plan
 from shrink import shrink
-from sides import ModelSide, QemuSide, SideError
+from sides import ModelSide, QemuSide, SideError, SideHangs, end_with_parent
 
 MAX_FAILURES = 3
 CHUNK = 1000  # cases between two starts of QEMU
@@ -67,7 +67,8 @@ class Bench:
             shown = [side.run(plan.commands) for side in (model, self.qemu)]
         except SideError as error:
             self.close()
-            return plan, Disagreement("end", str(error)), collections.Counter()
+            what = "hang" if isinstance(error, SideHangs) else "end"
+            return plan, Disagreement(what, str(error)), collections.Counter()
         problem, met = compare(plan, *shown)
         if problem:
             self.recover(model)
@@ -148,8 +149,10 @@ def run_seeds(seeds, server):
             plan, problem, met = bench.run(case)
             totals.add(case, plan, met)
             if problem:
-                minimal = shrink(case, lambda smaller: same_failure(bench.run(smaller)[1], problem))
-                again = bench.run(minimal)[1]
+                # Each try at a case that hangs takes a minute: such a one stays as it is.
+                minimal = case if problem.what == "hang" else shrink(
+                    case, lambda smaller: same_failure(bench.run(smaller)[1], problem))
+                again = problem if problem.what == "hang" else bench.run(minimal)[1]
                 totals.failures.append((seed, problem.text, minimal, again.text if again else "no longer fails"))
                 if len(totals.failures) >= MAX_FAILURES:
                     break
@@ -165,6 +168,7 @@ def _worker(job):
 
 def _start_worker(started):
     """A worker, its QEMU and its models take turns: on one core they do so three times faster than on several."""
+    end_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a pool that ends early leaves no files behind
     with started.get_lock():
         started.value += 1
