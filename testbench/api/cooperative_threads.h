@@ -18,16 +18,18 @@ class Threads {
   /// Runs all functions to their ends, the order of turns drawn from the seed.
   void run(const std::vector<std::function<void()>>& bodies) {
     done_.assign(bodies.size(), false);
+    wake_ = std::vector<std::condition_variable>(bodies.size());
     turn_ = 0;
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < bodies.size(); ++i) {
       threads.emplace_back([this, i, &bodies] {
-        wait_for_turn(i);
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_[i].wait(lock, [&] { return turn_ == i; });
+        lock.unlock();
         bodies[i]();
-        const std::lock_guard<std::mutex> lock(mutex_);
+        lock.lock();
         done_[i] = true;
         pick();
-        changed_.notify_all();
       });
     }
     for (std::thread& thread : threads) thread.join();
@@ -35,33 +37,26 @@ class Threads {
 
   /// Lets another thread run, or none.
   void yield() {
+    std::unique_lock<std::mutex> lock(mutex_);
     const std::size_t self = turn_;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      pick();
-    }
-    if (turn_ == self) return;
-    changed_.notify_all();
-    wait_for_turn(self);
+    pick();
+    wake_[self].wait(lock, [&] { return turn_ == self; });
   }
 
  private:
-  void wait_for_turn(std::size_t self) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return turn_ == self; });
-  }
-
   void pick() {
     std::vector<std::size_t> ready;
     for (std::size_t i = 0; i < done_.size(); ++i) {
       if (!done_[i]) ready.push_back(i);
     }
-    if (!ready.empty()) turn_ = ready[random_() % ready.size()];
+    if (ready.empty()) return;
+    turn_ = ready[random_() % ready.size()];
+    wake_[turn_].notify_one();
   }
 
   std::mt19937_64 random_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::vector<std::condition_variable> wake_;
   std::vector<bool> done_;
   std::size_t turn_ = 0;
 };

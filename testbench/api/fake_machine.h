@@ -159,6 +159,11 @@ class Unit final : public iommu::api::RegisterPort {
   [[nodiscard]] bool translating() const { return (gsts_ & 0x80000000u) != 0; }
   [[nodiscard]] bool queue_enabled() const { return (gsts_ & 0x04000000u) != 0; }
 
+  /// While true, the queue stands still.
+  void hold_queue(bool hold);
+  /// Descriptors between head and tail.
+  [[nodiscard]] std::uint64_t queued() const { return (iqt_ + 4096 - iqh_) % 4096 / 16; }
+
   std::vector<Seen> seen;                   ///< invalidations carried out, waits included
   std::uint64_t accesses = 0;               ///< register accesses
   std::function<bool(const Seen&)> refuse;  ///< true: the request is taken for invalid
@@ -196,6 +201,7 @@ class Unit final : public iommu::api::RegisterPort {
   std::uint64_t rtaddr_ = 0, root_ = 0, ccmd_ = 0, iva_ = 0, iotlb_ = 0, iqh_ = 0, iqt_ = 0, iqa_ = 0, iqercd_ = 0;
   std::uint32_t fsts_ = 0;
   bool iva_written_ = false;
+  bool queue_held_ = false;
   std::deque<std::pair<unsigned, std::function<void()>>> pending_;
   std::map<unsigned, Context> context_cache_;
   std::vector<Cached> iotlb_cache_;

@@ -235,9 +235,14 @@ void Unit::command(std::uint32_t value) {
 
 // ---- Invalidation -----------------------------------------------------------------------------------------------
 
+void Unit::hold_queue(bool hold) {
+  queue_held_ = hold;
+  run_queue();
+}
+
 void Unit::run_queue() {
   later([this] {
-    while (queue_enabled() && iqh_ != iqt_ && (fsts_ & kIqe) == 0) {
+    while (!queue_held_ && queue_enabled() && iqh_ != iqt_ && (fsts_ & kIqe) == 0) {
       memory_.flush_write_buffer();
       const std::uint64_t at = (iqa_ & ~0xFFFull) + iqh_;
       const std::uint64_t lo = memory_.hardware_read64(at);

@@ -204,6 +204,7 @@ TEST_CASE("Register and queue invalidation carry out the same requests", "[vtd]"
   for (const auto path : {InvalidationPath::Queue, InvalidationPath::Registers}) {
     fake::Options options;
     options.path = path;
+    options.units[0].mamv = 9;
     fake::Machine machine(options);
     const auto& v2 = machine.v2();
     Cycle cycle(machine);
@@ -213,8 +214,8 @@ TEST_CASE("Register and queue invalidation carry out the same requests", "[vtd]"
     CHECK(cycle.works());
     CHECK(cycle.unmap(0x10000, 3) == STATUS_SUCCESS);
     CHECK(cycle.unmap(0x13000, 13) == STATUS_SUCCESS);
-    CHECK(cycle.map(0x200000, 0x80000000) == STATUS_SUCCESS);
-    CHECK(cycle.unmap(0x200000, 0x80000) == STATUS_SUCCESS);
+    CHECK(cycle.map(0x200000, 0x400000) == STATUS_SUCCESS);
+    CHECK(cycle.unmap(0x200000, 0x400) == STATUS_SUCCESS);
     CHECK(v2.DetachDeviceEx(gpu) == STATUS_SUCCESS);
     CHECK(machine.breaches.empty());
     seen.push_back(without_waits(machine.units[0]->seen));
