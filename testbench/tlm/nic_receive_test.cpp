@@ -318,6 +318,8 @@ TEST_CASE("Nic receive: an error in an earlier descriptor shows in the packet's 
   CHECK(bench.rx_word1(0) == (100 | kDone | kError));
   CHECK(bench.rx_word1(1) == (50 | kDone | kEnd | kError));
   CHECK(bench.rx_word1(2) == (50 | kDone | kEnd | (std::uint64_t{1} << 32)));
+  CHECK(bench.nic.counters().rx_errors == 1);
+  CHECK(bench.nic.counters().rx_packets == 1);
 }
 
 TEST_CASE("Nic receive: blocked fetches and completions") {

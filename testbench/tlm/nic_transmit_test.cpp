@@ -106,6 +106,23 @@ TEST_CASE("Nic transmit: a packet gathered from several buffers") {
   CHECK(bench.nic.tx_latency().min() == 300);
 }
 
+TEST_CASE("Nic transmit: wrong bytes in any buffer of a packet count once") {
+  NicBench bench(NicBench::in(TransportMode::Lt));
+  bench.tx_descriptor(0, kTxBuffers, 100, 5, 0, false);
+  bench.tx_descriptor(1, kTxBuffers + 0x1000, 100, 5, 100, false);
+  bench.tx_descriptor(2, kTxBuffers + 0x2000, 100, 5, 200);
+  bench.tx_descriptor(3, kTxBuffers + 0x3000, 100, 6);
+  bench.memory.bytes[kTxBuffers + 7] ^= 1;
+  bench.memory.bytes[kTxBuffers + 0x1000] ^= 1;
+  bench.script.at(0, [&] {
+    bench.set_up(0, 8);
+    bench.tx_tail(4);
+  });
+  sc_core::sc_start();
+  CHECK(bench.nic.counters().tx_corrupted == 1);
+  CHECK(bench.nic.counters().tx_packets == 2);
+}
+
 void failures(TransportMode mode) {
   NicBench bench(NicBench::in(mode));
   bench.memory.before = DeviceTarget::block(kTxBuffers + 0x1000, kTxBuffers + 0x2000, 6);
@@ -329,6 +346,8 @@ void off_and_on(TransportMode mode) {
   bench.script.at(150, [&] {  // payload of packet 0 under way, packet 1 too
     bench.mmio.write32(kRegisterBase, 0);
     status.push_back(bench.mmio.read32(kRegisterBase + 0x004));
+    bench.mmio.write32(kRegisterBase + 0x108, 4);  // disabled, but not idle
+    CHECK(bench.mmio.read32(kRegisterBase + 0x108) == 8);
     bench.mmio.write32(kRegisterBase, 1);  // takes effect when idle
     status.push_back(bench.mmio.read32(kRegisterBase + 0x004));
     bench.tx_tail(3);  // too early
@@ -343,7 +362,7 @@ void off_and_on(TransportMode mode) {
     bench.tx_tail(1);
   });
   sc_core::sc_start();
-  CHECK(status == std::vector<std::uint32_t>{0x0, 0x0, 0x13});  // busy; busy; enabled, idle, the early tail noted
+  CHECK(status == std::vector<std::uint32_t>{0x0, 0x10, 0x13});  // busy; busy, BAD_WRITE; enabled, idle
   CHECK(bench.nic.counters().rx_packets == 3);
   CHECK(bench.rx_word1(0) == (64 | kDone | kEnd | (std::uint64_t{2} << 32)));
   CHECK(bench.received(NicBench::rx_buffer(0), 2, 64));
@@ -354,6 +373,28 @@ void off_and_on(TransportMode mode) {
 }
 TEST_CASE("Nic LT registers: disabled and enabled again while busy") { off_and_on(TransportMode::Lt); }
 TEST_CASE("Nic AT registers: disabled and enabled again while busy") { off_and_on(TransportMode::At); }
+
+TEST_CASE("Nic registers: disabling drops what waits in the FIFO and finishes what was begun") {
+  NicConfig config;
+  config.descriptors_in_progress = 1;
+  NicBench bench(NicBench::in(TransportMode::At, config));
+  bench.nic.set_packets({{0, 600, 0}, {0, 600, 1}, {0, 600, 2}, {200, 600, 3}});
+  for (std::uint32_t i = 0; i < 7; ++i) bench.rx_descriptor(i, 400);
+  bench.script.at(0, [&] {
+    bench.set_up(8, 0);
+    bench.rx_tail(7);
+    bench.nic.start();
+  });
+  bench.script.at(150, [&] { bench.mmio.write32(kRegisterBase, 0); });  // first of packet 0's two descriptors
+  sc_core::sc_start();
+  CHECK(bench.rx_word1(0) == (400 | kDone));
+  CHECK(bench.rx_word1(1) == (200 | kDone | kEnd));
+  CHECK(bench.rx_word1(2) == 400);
+  CHECK(bench.nic.counters().rx_packets == 1);
+  CHECK(bench.nic.counters().rx_dropped_disabled == 3);
+  CHECK(bench.nic.receive_done());
+  CHECK(bench.mmio.read32(kRegisterBase + 0x004) == 0x2);
+}
 
 TEST_CASE("Nic: numbers out of range are refused") {
   NicConfig config;
