@@ -105,8 +105,8 @@ TEST_CASE("ESRTPS: what is looked up from the invalidation on uses the new root 
   vtd::FrontEnd front_end(c);
   front_end.write_register(kRtaddr, 8, 0x7000000);
   front_end.write_register(kGcmd, 4, kSRTP);
-  while (front_end.next_command().kind != Command::Kind::InvalidateContext) {
-  }
+  CHECK(front_end.next_command().kind == Command::Kind::Decode);
+  REQUIRE(front_end.next_command().kind == Command::Kind::InvalidateContext);
   core::ContextState state;
   core::Request request;
   request.requester = 0x0310;

@@ -207,8 +207,8 @@ TEST_CASE("the head has moved on when a descriptor has been taken, not when it i
   front_end.write_register(kIqa, 8, 0x40000000);
   front_end.write_register(kGcmd, 4, kQIE);
   front_end.write_register(kIqt, 8, 0x10);
-  while (front_end.next_command().kind != Command::Kind::ReadDescriptor) {
-  }
+  CHECK(front_end.next_command().kind == Command::Kind::Decode);  // of QIE
+  REQUIRE(front_end.next_command().kind == Command::Kind::ReadDescriptor);
   CHECK(front_end.read_register(kIqh, 8) == 0);
   front_end.descriptor_read({true, {0x11, 0}});  // context cache, global
   CHECK(front_end.read_register(kIqh, 8) == 0x10);
