@@ -72,6 +72,8 @@ class RemappingDriver {
   /// @param leaf_only  no table was added or removed
   [[nodiscard]] virtual NTSTATUS invalidate(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages,
                                             bool leaf_only) = 0;
+  /// Drops everything that the unit has cached, and waits for the DMA that used it.
+  [[nodiscard]] virtual NTSTATUS invalidate_all() = 0;
 };
 
 }  // namespace iommu::api

@@ -37,6 +37,12 @@ class System {
   /// host thread. STATUS_NOT_SUPPORTED: no unit, or one that can't do what policy asks (reported).
   [[nodiscard]] NTSTATUS start();
 
+  // Not part of the interface: what an operator does to a running system. maintenance_functions.cpp
+  /// Every unit drops all that it has cached.
+  [[nodiscard]] NTSTATUS invalidate_all();
+  /// The device's unit drops all translations of the domain that the device is attached to.
+  [[nodiscard]] NTSTATUS invalidate_device(PIOMMU_DMA_DEVICE dma_device);
+
   // The interface's functions, with the parameters and statuses of the fact sheet. interface.cpp
   NTSTATUS get_interface(ULONG version, ULONGLONG flags, PDMA_IOMMU_INTERFACE_EX interface_out);
   // device_functions.cpp

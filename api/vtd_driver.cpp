@@ -190,4 +190,8 @@ NTSTATUS VtdDriver::invalidate(std::uint16_t domain_id, std::uint64_t first_page
   return execute({request}) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
+NTSTATUS VtdDriver::invalidate_all() {
+  return execute({Invalidation::context_global(), Invalidation::iotlb_global()}) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+}
+
 }  // namespace iommu::api

@@ -43,6 +43,7 @@ class VtdDriver final : public RemappingDriver {
   [[nodiscard]] NTSTATUS publish(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages) override;
   [[nodiscard]] NTSTATUS invalidate(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages,
                                     bool leaf_only) override;
+  [[nodiscard]] NTSTATUS invalidate_all() override;
 
  private:
   // vtd_driver.cpp: bringing the unit up, and invalidation.

@@ -107,6 +107,7 @@ struct IommuConfig {
   bool coherent_walk = false;
   bool esrtps = false;
   unsigned version_major = 0;
+  unsigned register_latency_cycles = 0;
   ContextCacheConfig context_cache;
   IotlbConfig iotlb;
   WalkCacheConfig walk_cache;

@@ -66,6 +66,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("walker.slots", c.walker.slots);
   visit("walker.cycles_per_level", c.walker.cycles_per_level);
   visit("invalidation.decode_cycles", c.invalidation.decode_cycles);
+  visit("register_latency_cycles", c.register_latency_cycles);
 }
 
 template <class C, class Visit>

@@ -183,7 +183,9 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(integer("iommu.*.walker.slots", 1, 4096, "8", "Walks that can be under way at once."));
   t.push_back(cycles("iommu.*.walker.cycles_per_level", "2",
                      "Time that the walker takes for each level besides the memory read."));
-  t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10", "Time to decode one invalidation descriptor."));
+  t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",
+                     "Time to decode one command: a descriptor, or a command given by registers."));
+  t.push_back(cycles("iommu.*.register_latency_cycles", "10", "Time of one register access at the unit."));
 }
 
 void add_device(std::vector<Parameter>& t) {

@@ -45,6 +45,11 @@ std::string grouped(std::uint64_t value) {
   return digits;
 }
 
+/// "1 fault", "2 faults".
+std::string counted(std::uint64_t value, const std::string& what) {
+  return grouped(value) + " " + what + (value == 1 ? "" : "s");
+}
+
 /// Nanoseconds with a unit that keeps them short.
 std::string time_text(double ns) {
   if (ns >= 1e9) return fixed(ns / 1e9, 3) + " s";
@@ -177,9 +182,9 @@ std::string to_table(const Json& result) {
   std::string out = result.value("name", std::string()) + "  (iommu-vp " + result.value("version", std::string()) +
                     ", mode " + result.value("mode", std::string()) + ", seed " +
                     std::to_string(result.value("seed", std::uint64_t{0})) + ")\n";
-  out += grouped(result.value("requests", std::uint64_t{0})) + " requests in " +
-         time_text(result.value("simulated_ns", 0.0)) + ", " + grouped(result.value("faults", std::uint64_t{0})) +
-         " faults\n";
+  out += counted(result.value("requests", std::uint64_t{0}), "request") + " in " +
+         time_text(result.value("simulated_ns", 0.0)) + ", " +
+         counted(result.value("faults", std::uint64_t{0}), "fault") + "\n";
   const double whole = result.contains("latency") ? time_of(result.at("latency")) : 0.0;
   stage_block("stage", result, out);
   outcome_block(result, whole, out);

@@ -64,6 +64,8 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   DmaMaster(sc_core::sc_module_name name, const DmaMasterConfig& config);
   ~DmaMaster() override;
 
+  /// Where the window starts, as the device sees it; before start().
+  void set_base(core::Address base) { config_.base = base; }
   /// Begins, once: the window is mapped. From any process, or before the simulation starts.
   void start();
   [[nodiscard]] bool started() const { return started_; }

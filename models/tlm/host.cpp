@@ -112,7 +112,9 @@ bool Host::access(::tlm::tlm_command command, core::Address address, void* data,
   payloads_.push_back(std::move(payload));
 
   const bool write = command == ::tlm::TLM_WRITE_COMMAND;
-  const bool in_memory = address >= config_.memory_base && address - config_.memory_base < config_.memory_bytes;
+  const bool in_hole = address >= config_.hole_base && address - config_.hole_base < config_.hole_bytes;
+  const bool in_memory =
+      !in_hole && address >= config_.memory_base && address - config_.memory_base < config_.memory_bytes;
   HostAccessCounters& kind = in_memory ? counters_.memory : counters_.registers;
   ++(write ? kind.writes : kind.reads);
   kind.bytes += bytes;

@@ -31,7 +31,9 @@ struct HostConfig {
   core::Tick access_overhead = 2'000;    ///< CPU time of each access besides the transaction's own
   core::Tick interrupt_latency = 0;      ///< from a message's arrival to its handler or waiting thread
   core::Address memory_base = 0;         ///< accesses that begin in this range are counted as memory ...
-  std::uint64_t memory_bytes = 0;        ///< ... all others as registers
+  std::uint64_t memory_bytes = 0;        ///< ... unless they begin in the range below; all others as registers
+  core::Address hole_base = 0;           ///< device registers inside the memory's range ...
+  std::uint64_t hole_bytes = 0;          ///< ... and how many bytes of them
   std::size_t stack_bytes = 256 * 1024;  ///< of each thread
 };
 

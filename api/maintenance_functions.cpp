@@ -1,0 +1,29 @@
+// Invalidations that no function of the interface asks for: what an operator or a test does to a running system.
+#include "api/lock_guard.h"
+#include "api/system.h"
+
+namespace iommu::api {
+
+NTSTATUS System::invalidate_all() {
+  NTSTATUS status = start();
+  for (const auto& driver : drivers_) {
+    if (NT_SUCCESS(status)) status = driver->invalidate_all();
+  }
+  return status;
+}
+
+NTSTATUS System::invalidate_device(PIOMMU_DMA_DEVICE dma_device) {
+  const std::shared_ptr<DeviceToken> device = find_device("invalidate_device", 1, dma_device);
+  if (!device) return STATUS_INVALID_PARAMETER_1;
+  const std::shared_ptr<Domain> domain = device->requester->domain;
+  if (!domain) return STATUS_SUCCESS;  // nothing of it is cached
+  const LockGuard lock(*domain->mutex);
+  for (const Domain::Attachment& attachment : domain->attachments) {
+    if (attachment.unit != *device->requester->pdo.unit) continue;
+    constexpr std::uint64_t kWholeSpace = std::uint64_t{1} << 45;  // pages of the widest table
+    return drivers_[attachment.unit]->invalidate(attachment.domain_id, 0, kWholeSpace, false);
+  }
+  return STATUS_SUCCESS;
+}
+
+}  // namespace iommu::api

@@ -1,0 +1,277 @@
+#include "platform/machine.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "models/tlm/nic_registers.h"
+#include "platform/host_ports.h"
+
+namespace iommu::platform {
+
+namespace {
+
+constexpr core::Address kDeviceRegisters = 0xFEB00000;  // one page for each NIC
+constexpr std::uint8_t kFirstVector = 0x40;
+// Windows up to this size are filled with known bytes, and what is read from them is compared.
+constexpr std::uint64_t kVerifiedWindowBytes = std::uint64_t{64} << 20;
+
+core::Tick cycles(const IommuConfig& config, unsigned count) {
+  return static_cast<core::Tick>(std::llround(1e6 / config.clock_mhz)) * count;
+}
+
+core::Replacement replacement_of(Replacement policy) {
+  switch (policy) {
+    case Replacement::Lru:
+      return core::Replacement::Lru;
+    case Replacement::Fifo:
+      return core::Replacement::Fifo;
+    case Replacement::Random:
+      return core::Replacement::Random;
+    case Replacement::Plru:
+      break;
+  }
+  return core::Replacement::Plru;
+}
+
+sim::TransportMode transport_of(const Config& config) {
+  return config.mode == Mode::Lt ? sim::TransportMode::Lt : sim::TransportMode::At;
+}
+
+core::AccessPatternConfig pattern_of(const GeneratorConfig& generator, std::uint64_t seed) {
+  core::AccessPatternConfig pattern;
+  switch (generator.pattern) {
+    case Pattern::Linear:
+      pattern.pattern = core::Pattern::kLinear;
+      break;
+    case Pattern::Strided:
+      pattern.pattern = core::Pattern::kStrided;
+      break;
+    case Pattern::Random:
+      pattern.pattern = core::Pattern::kRandom;
+      break;
+  }
+  pattern.window_bytes = generator.window_bytes;
+  pattern.transfer_bytes = static_cast<std::uint32_t>(generator.transfer_bytes);
+  pattern.stride_bytes = generator.stride_bytes;
+  pattern.write_percent = generator.write_percent;
+  pattern.escape_percent = generator.escape_percent;
+  pattern.seed = seed;
+  return pattern;
+}
+
+}  // namespace
+
+vtd::Capabilities capabilities_of(const IommuConfig& config) {
+  vtd::Capabilities c;
+  c.version_major = config.version_major;
+  c.host_address_bits = config.host_address_bits;
+  c.mgaw_bits = config.mgaw_bits;
+  c.levels = config.levels;
+  c.large_page_level = config.large_pages == LargePages::None       ? 1u
+                       : config.large_pages == LargePages::Size2MiB ? 2u
+                                                                    : 3u;
+  c.domain_bits = config.domain_bits;
+  c.fault_records = config.fault_records;
+  c.max_address_mask = config.max_address_mask;
+  c.queued_invalidation = config.queued_invalidation;
+  c.pass_through = config.pass_through;
+  c.zero_length_read = config.zero_length_read;
+  c.caching_mode = config.caching_mode;
+  c.page_selective = config.page_selective;
+  c.plmr = config.plmr;
+  c.phmr = config.phmr;
+  c.snoop_control = config.snoop_control;
+  c.coherent_walk = config.coherent_walk;
+  c.esrtps = config.esrtps;
+  return c;
+}
+
+class Machine::Ports {
+ public:
+  explicit Ports(Machine& machine) : memory(*machine.host), services(machine.diagnostics) {
+    for (const IommuInstance& iommu : machine.iommus) {
+      registers.push_back(std::make_unique<HostRegisterPort>(*machine.host, iommu.config->base_address));
+    }
+    pdos.resize(machine.devices.size());
+  }
+  std::vector<std::unique_ptr<HostRegisterPort>> registers;
+  HostMemoryPort memory;
+  PlatformServices services;
+  std::vector<std::array<std::uint64_t, 8>> pdos;  // only their addresses mean something
+};
+
+Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.memory.size_bytes) {
+  const core::Tick each_way = to_picoseconds(config.bus.latency_ns) / 2;
+  bus = std::make_unique<sim::Bus>("bus", sim::BusConfig{each_way, to_picoseconds(config.bus.latency_ns) - each_way});
+
+  sim::MemoryConfig memory_config;
+  memory_config.size_bytes = config.memory.size_bytes;
+  memory_config.latency = to_picoseconds(config.memory.latency_ns);
+  memory_config.bandwidth_mbytes_per_s =
+      static_cast<std::uint64_t>(std::llround(config.memory.bandwidth_gbytes_per_s * 1000.0));
+  memory_config.channels = config.memory.channels;
+  memory = std::make_unique<sim::Memory>("memory", memory_config);
+
+  sim::HostConfig host_config;
+  host_config.access_overhead = to_picoseconds(config.host.access_ns);
+  host_config.memory_bytes = config.memory.size_bytes;
+  host_config.hole_base = kHoleBase;
+  host_config.hole_bytes = kHoleEnd - kHoleBase;
+  host = std::make_unique<PlatformHost>("host", host_config);
+  host->bus.bind(bus->initiators);
+  bus->connect(host->interrupts, sim::Host::kInterruptBase, sim::Host::kInterruptBytes);
+
+  const std::vector<MemoryRange> ranges = memory_ranges(config.memory.size_bytes);
+  const std::size_t memory_target = bus->connect(memory->socket, ranges[0].base, ranges[0].bytes);
+  for (std::size_t i = 1; i < ranges.size(); ++i) bus->add_range(memory_target, ranges[i].base, ranges[i].bytes);
+
+  iommus.reserve(config.iommus.size());
+  for (const IommuConfig& iommu : config.iommus) build_iommu(iommu);
+  devices.reserve(config.devices.size());
+  for (const DeviceConfig& device : config.devices) build_device(device);
+  build_system();
+}
+
+Machine::~Machine() = default;
+
+void Machine::build_iommu(const IommuConfig& c) {
+  const std::string name = "iommu_" + c.name;
+  const vtd::Capabilities capabilities = capabilities_of(c);
+  const std::string problem = vtd::validate(capabilities);
+  if (!problem.empty()) throw ConfigError(config.where("iommu." + c.name), "iommu." + c.name + ": " + problem);
+  const std::uint64_t window = vtd::window_bytes(capabilities);
+  if (c.base_address < kHoleBase || c.base_address + window > kHoleEnd) {
+    throw ConfigError(config.where("iommu." + c.name + ".base_address"),
+                      "iommu." + c.name + ".base_address: registers lie between 0xC0000000 and 0xFFFFFFFF");
+  }
+
+  IommuInstance made;
+  made.config = &c;
+  sim::IotlbModuleConfig iotlb;
+  iotlb.array.sets = c.iotlb.sets;
+  iotlb.array.ways = c.iotlb.ways;
+  iotlb.array.policy = replacement_of(c.iotlb.policy);
+  iotlb.ports = c.iotlb.ports;
+  iotlb.cycle = cycles(c, 1);
+  iotlb.latency = cycles(c, c.iotlb.latency_cycles);
+  made.iotlb = std::make_unique<sim::Iotlb>((name + "_iotlb").c_str(), iotlb);
+
+  sim::WalkerConfig walker;
+  walker.slots = c.walker.slots;
+  walker.level_overhead = cycles(c, c.walker.cycles_per_level);
+  walker.cache_latency = cycles(c, c.walk_cache.latency_cycles);
+  walker.cache.entries = {
+      0, 0, c.walk_cache.l2_entries, c.walk_cache.l3_entries, c.walk_cache.l4_entries, c.walk_cache.l5_entries};
+  made.walker = std::make_unique<sim::PageTableWalker>((name + "_walker").c_str(), walker);
+  made.walker->memory.bind(bus->initiators);
+
+  sim::TranslationUnitConfig unit;
+  unit.register_base = c.base_address;
+  unit.context_entries = c.context_cache.entries;
+  unit.context_latency = cycles(c, c.context_cache.latency_cycles);
+  unit.decode = cycles(c, c.invalidation.decode_cycles);
+  unit.register_latency = cycles(c, c.register_latency_cycles);
+  auto front_end = std::make_unique<vtd::FrontEnd>(capabilities);
+  made.front_end = front_end.get();
+  made.unit = std::make_unique<sim::TranslationUnit>(name.c_str(), unit, std::move(front_end));
+  made.unit->memory.bind(bus->initiators);
+  made.unit->structures.bind(bus->initiators);
+  made.unit->iotlb.bind(*made.iotlb);
+  made.unit->walker.bind(*made.walker);
+  bus->connect(made.unit->registers, c.base_address, window);
+  iommus.push_back(std::move(made));
+}
+
+void Machine::build_device(const DeviceConfig& d) {
+  const auto iommu = std::find_if(iommus.begin(), iommus.end(),
+                                  [&](const IommuInstance& candidate) { return candidate.config->name == d.iommu; });
+  DeviceInstance made;
+  made.config = &d;
+  const std::size_t index = devices.size();
+  if (d.kind == DeviceKind::Generator) {
+    const GeneratorConfig& g = d.generator;
+    sim::DmaMasterConfig master;
+    master.mode = transport_of(config);
+    master.requester = d.requester;
+    // Devices draw from streams of their own.
+    master.pattern = pattern_of(g, config.seed + 0x9E3779B97F4A7C15ULL * index);
+    master.count = g.count;
+    master.outstanding = d.outstanding;
+    master.gap = to_picoseconds(g.gap_ns);
+    master.start = to_picoseconds(g.start_ns);
+    master.quantum = to_picoseconds(g.quantum_ns);
+    master.verify = g.mapping != Mapping::None && g.window_bytes <= kVerifiedWindowBytes;
+    master.window_tag = (index + 1) << 32;
+    made.generator = std::make_unique<sim::DmaMaster>(("device_" + d.name).c_str(), master);
+    made.generator->socket.bind(iommu->unit->dma);
+  } else {
+    sim::NicConfig nic;
+    nic.mode = transport_of(config);
+    nic.requester = d.requester;
+    nic.outstanding = d.outstanding;
+    made.registers = kDeviceRegisters + index * sim::nic::kWindowBytes;
+    made.vector = static_cast<std::uint8_t>(kFirstVector + index % (256 - kFirstVector));
+    nic.register_base = made.registers;
+    made.nic = std::make_unique<sim::Nic>(("device_" + d.name).c_str(), nic);
+    made.nic->dma.bind(iommu->unit->dma);
+    bus->connect(made.nic->registers, made.registers, sim::nic::kWindowBytes);
+  }
+  devices.push_back(std::move(made));
+}
+
+void Machine::build_system() {
+  ports_ = std::make_unique<Ports>(*this);
+  api::SystemDescription description;
+  for (std::size_t i = 0; i < iommus.size(); ++i) {
+    api::UnitDescription unit;
+    unit.name = "iommu." + iommus[i].config->name;
+    unit.registers = ports_->registers[i].get();
+    unit.register_base = iommus[i].config->base_address;
+    unit.host_address_bits = iommus[i].config->host_address_bits;
+    unit.invalidation = config.ddi.invalidation == InvalidationInterface::Queued ? api::InvalidationPath::Queue
+                                                                                 : api::InvalidationPath::Registers;
+    description.units.push_back(unit);
+  }
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    api::PdoDescription device;
+    device.name = devices[i].config->name;
+    device.object = pdo(i);
+    for (std::size_t unit = 0; unit < iommus.size(); ++unit) {
+      if (iommus[unit].config->name == devices[i].config->iommu) device.unit = unit;
+    }
+    device.requester_ids = {devices[i].config->requester};
+    description.pdos.push_back(device);
+  }
+  switch (config.ddi.max_leaf) {
+    case LeafSize::Size4KiB:
+      description.policy.max_leaf_level = 1;
+      break;
+    case LeafSize::Size2MiB:
+      description.policy.max_leaf_level = 2;
+      break;
+    case LeafSize::Size1GiB:
+      description.policy.max_leaf_level = 3;
+      break;
+  }
+  description.memory = &ports_->memory;
+  description.frames = &frames;
+  description.host = &ports_->services;
+  system = std::make_unique<api::System>(std::move(description));
+  host->system = system.get();
+}
+
+PDEVICE_OBJECT Machine::pdo(std::size_t index) const {
+  return reinterpret_cast<PDEVICE_OBJECT>(const_cast<std::uint64_t*>(ports_->pdos[index].data()));
+}
+
+}  // namespace iommu::platform
+
+namespace iommu::api {
+
+System* current_system() {
+  auto* host = dynamic_cast<platform::PlatformHost*>(sim::Host::current());
+  return host == nullptr ? nullptr : host->system;
+}
+
+}  // namespace iommu::api

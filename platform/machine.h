@@ -1,0 +1,91 @@
+// The modeled machine: host, bus, memory, IOMMUs and devices, built from a scenario and bound together.
+//
+// What it does: owns the modules and the system software's view of them (api::System). What it does not do: run, drive devices
+// (device_driver.h), report (results.h).
+//
+//   host --+                +-- memory           (all of it but a hole below 4 GiB)
+//          +----- bus ------+-- IOMMU registers
+//   device -- IOMMU --+     +-- device registers
+//     walker, structures    +-- interrupt messages -> host
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/system.h"
+#include "models/tlm/bus.h"
+#include "models/tlm/dma_master.h"
+#include "models/tlm/host.h"
+#include "models/tlm/memory.h"
+#include "models/tlm/nic.h"
+#include "models/tlm/translation_unit.h"
+#include "models/vtd/front_end.h"
+#include "platform/config.h"
+#include "platform/physical_frames.h"
+
+namespace iommu::platform {
+
+/// A host that knows the system software that runs on it.
+class PlatformHost : public sim::Host {
+ public:
+  using sim::Host::Host;
+  api::System* system = nullptr;
+};
+
+/// One IOMMU with its parts.
+struct IommuInstance {
+  const IommuConfig* config = nullptr;
+  std::unique_ptr<sim::Iotlb> iotlb;
+  std::unique_ptr<sim::PageTableWalker> walker;
+  std::unique_ptr<sim::TranslationUnit> unit;
+  const vtd::FrontEnd* front_end = nullptr;  ///< owned by the unit
+};
+
+/// One device; exactly one of `generator` and `nic` is there.
+struct DeviceInstance {
+  const DeviceConfig* config = nullptr;
+  std::unique_ptr<sim::DmaMaster> generator;
+  std::unique_ptr<sim::Nic> nic;
+  core::Address registers = 0;  ///< NIC: of its register window
+  std::uint8_t vector = 0;      ///< NIC: of its interrupt
+  [[nodiscard]] const sim::DmaStatistics& statistics() const {
+    return generator != nullptr ? generator->port.statistics : nic->port.statistics;
+  }
+};
+
+/// Physical address width of the machine is each IOMMU's `host_address_bits`.
+class Machine {
+ public:
+  /// `config` outlives the machine. Throws ConfigError when the parts don't fit together.
+  explicit Machine(const Config& config);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  const Config& config;
+  PhysicalFrames frames;
+  std::unique_ptr<sim::Bus> bus;
+  std::unique_ptr<sim::Memory> memory;
+  std::unique_ptr<PlatformHost> host;
+  std::vector<IommuInstance> iommus;
+  std::vector<DeviceInstance> devices;
+  std::unique_ptr<api::System> system;
+  std::vector<api::Diagnostic> diagnostics;  ///< of system software, in order
+
+  /// What a driver passes to CreateDevice for device number `index`.
+  [[nodiscard]] PDEVICE_OBJECT pdo(std::size_t index) const;
+
+ private:
+  class Ports;
+  void build_iommu(const IommuConfig& iommu);
+  void build_device(const DeviceConfig& device);
+  void build_system();
+
+  std::unique_ptr<Ports> ports_;
+};
+
+/// The capabilities that a scenario's IOMMU has.
+[[nodiscard]] vtd::Capabilities capabilities_of(const IommuConfig& config);
+
+}  // namespace iommu::platform

@@ -1,0 +1,234 @@
+#include "platform/results.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "platform/result_writer.h"
+
+namespace iommu::platform {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+double nanoseconds(core::Tick ticks) { return static_cast<double>(ticks) / 1000.0; }
+
+double share(core::Tick part, core::Tick whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// The sums of several masters.
+void merge(sim::DmaStatistics& into, const sim::DmaStatistics& from) {
+  into.requests += from.requests;
+  into.bytes += from.bytes;
+  into.faults += from.faults;
+  into.stage_sum_mismatches += from.stage_sum_mismatches;
+  into.latency.merge(from.latency);
+  for (std::size_t i = 0; i < into.faults_by_reason.size(); ++i) into.faults_by_reason[i] += from.faults_by_reason[i];
+  for (std::size_t i = 0; i < core::kOutcomeCount; ++i) into.by_outcome[i].merge(from.by_outcome[i]);
+  for (std::size_t i = 0; i < core::kStageCount; ++i) {
+    into.by_stage[i].merge(from.by_stage[i]);
+    into.stage_ticks[i] += from.stage_ticks[i];
+    for (std::size_t o = 0; o < core::kOutcomeCount; ++o)
+      into.outcome_stage_ticks[o][i] += from.outcome_stage_ticks[o][i];
+  }
+}
+
+ordered_json stages_json(const sim::DmaStatistics& statistics) {
+  core::Tick whole = 0;
+  for (const core::Tick ticks : statistics.stage_ticks) whole += ticks;
+  ordered_json stages = ordered_json::object();
+  for (std::size_t i = 0; i < core::kStageCount; ++i) {
+    if (statistics.by_stage[i].count() == 0) continue;
+    ordered_json stage = latency_json(statistics.by_stage[i]);
+    stage["share"] = share(statistics.stage_ticks[i], whole);
+    stages[core::stage_name(static_cast<core::Stage>(i))] = std::move(stage);
+  }
+  return stages;
+}
+
+// Every outcome, those that never happened with a count of 0, so that expectations can name them.
+ordered_json outcomes_json(const sim::DmaStatistics& statistics) {
+  ordered_json outcomes = ordered_json::object();
+  for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+    const core::LatencyHistogram& histogram = statistics.by_outcome[o];
+    ordered_json outcome = latency_json(histogram);
+    if (histogram.count() != 0) {
+      core::Tick whole = 0;
+      for (const core::Tick ticks : statistics.outcome_stage_ticks[o]) whole += ticks;
+      ordered_json& stages = outcome["stages"] = ordered_json::object();
+      for (std::size_t i = 0; i < core::kStageCount; ++i) {
+        const core::Tick ticks = statistics.outcome_stage_ticks[o][i];
+        if (ticks == 0) continue;
+        ordered_json& stage = stages[core::stage_name(static_cast<core::Stage>(i))];
+        stage["mean_ns"] = nanoseconds(ticks) / static_cast<double>(histogram.count());
+        stage["share"] = share(ticks, whole);
+      }
+    }
+    outcomes[core::outcome_name(static_cast<core::OutcomeClass>(o))] = std::move(outcome);
+  }
+  return outcomes;
+}
+
+ordered_json reasons_json(const std::array<std::uint64_t, 256>& by_reason) {
+  ordered_json reasons = ordered_json::object();
+  for (std::size_t reason = 0; reason < by_reason.size(); ++reason) {
+    if (by_reason[reason] == 0) continue;
+    char name[8];
+    std::snprintf(name, sizeof name, "%02Xh", static_cast<unsigned>(reason));
+    reasons[reason == 0 ? "unrecorded" : name] = by_reason[reason];
+  }
+  return reasons;
+}
+
+ordered_json iommu_json(const IommuInstance& iommu) {
+  const sim::TranslationCounters& unit = iommu.unit->counters();
+  ordered_json json;
+  json["requests"] = unit.requests;
+  json["pages"] = unit.pieces;
+  json["bytes"] = unit.bytes;
+  json["retries"] = unit.retries;
+  std::uint64_t blocked = 0;
+  for (const std::uint64_t count : unit.faults_by_reason) blocked += count;
+  json["blocked"] = blocked;
+  json["faults_by_reason"] = reasons_json(unit.faults_by_reason);
+  json["fault_records"] = {{"recorded", iommu.front_end->fault_counters().recorded},
+                           {"overflowed", iommu.front_end->fault_counters().overflowed}};
+  json["messages"] = unit.messages;
+
+  const core::IotlbCounters& iotlb = iommu.iotlb->counters();
+  const double lookups = static_cast<double>(iotlb.lookups);
+  json["iotlb"] = {{"lookups", iotlb.lookups},
+                   {"hits", iotlb.hits},
+                   {"hits_4KiB", iotlb.hits_by_level[1]},
+                   {"hits_2MiB", iotlb.hits_by_level[2]},
+                   {"hits_1GiB", iotlb.hits_by_level[3]},
+                   {"merged", iotlb.merged},
+                   {"misses", iotlb.misses},
+                   {"hit_ratio", iotlb.lookups == 0 ? 0.0 : static_cast<double>(iotlb.hits) / lookups},
+                   {"fills", iotlb.fills},
+                   {"evictions", iotlb.evictions},
+                   {"invalidated", iotlb.invalidated}};
+  const core::ContextCacheCounters& context = iommu.unit->context_counters();
+  json["context_cache"] = {{"lookups", context.lookups},
+                           {"hits", context.hits},
+                           {"fills", context.fills},
+                           {"invalidated", context.invalidated}};
+  const core::WalkCacheCounters& cache = iommu.walker->cache_counters();
+  json["walk_cache"] = {{"lookups", cache.lookups},        {"l2_hits", cache.hits[2]}, {"l3_hits", cache.hits[3]},
+                        {"l4_hits", cache.hits[4]},        {"l5_hits", cache.hits[5]}, {"fills", cache.fills},
+                        {"invalidated", cache.invalidated}};
+  const sim::WalkerCounters& walker = iommu.walker->counters();
+  json["walker"] = {{"walks", walker.walks},
+                    {"faults", walker.faults},
+                    {"entries_read", walker.entries_read},
+                    {"waited_for_slot", walker.waited}};
+  const vtd::CommandCounters& commands = iommu.front_end->command_counters();
+  json["invalidation"] = {{"descriptors", commands.descriptors},
+                          {"waits", commands.waits},
+                          {"register_commands", commands.register_commands},
+                          {"context_global", commands.context_global},
+                          {"context_domain", commands.context_domain},
+                          {"context_device", commands.context_device},
+                          {"iotlb_global", commands.iotlb_global},
+                          {"iotlb_domain", commands.iotlb_domain},
+                          {"iotlb_page", commands.iotlb_page},
+                          {"queue_errors", commands.queue_errors},
+                          {"busy_ns", nanoseconds(unit.command_time)}};
+  json["out_of_order_arrivals"] = iommu.iotlb->out_of_order() + iommu.walker->out_of_order();
+  return json;
+}
+
+ordered_json access_json(const sim::HostAccessCounters& counters) {
+  return {{"reads", counters.reads}, {"writes", counters.writes}, {"bytes", counters.bytes}};
+}
+
+const char* severity_name(api::Severity severity) {
+  switch (severity) {
+    case api::Severity::Note:
+      return "note";
+    case api::Severity::Warning:
+      return "warning";
+    case api::Severity::Error:
+      break;
+  }
+  return "error";
+}
+
+}  // namespace
+
+ordered_json measured_part(const Machine& machine, const std::vector<std::unique_ptr<DeviceDriver>>& drivers,
+                           const InterfaceCounters& interface_counters, core::Tick end) {
+  sim::DmaStatistics all;
+  ordered_json masters = ordered_json::object();
+  ordered_json payload = {{"checked", 0}, {"corrupted", 0}};
+  for (const auto& driver : drivers) {
+    const sim::DmaStatistics& statistics = driver->device().statistics();
+    merge(all, statistics);
+    ordered_json master = {
+        {"requests", statistics.requests}, {"bytes", statistics.bytes}, {"faults", statistics.faults}};
+    master["finished"] = driver->finished();
+    master["faults_by_reason"] = reasons_json(statistics.faults_by_reason);
+    master["latency"] = latency_json(statistics.latency);
+    master["outcomes"] = outcomes_json(statistics);
+    master["stages"] = stages_json(statistics);
+    driver->add_results(master, payload);
+    if (driver->device().nic != nullptr) {
+      master["rx_packet_latency"] = latency_json(driver->device().nic->rx_latency());
+      master["tx_packet_latency"] = latency_json(driver->device().nic->tx_latency());
+    }
+    masters[driver->device().config->name] = std::move(master);
+  }
+
+  ordered_json result;
+  result["simulated_ns"] = nanoseconds(end);
+  result["requests"] = all.requests;
+  result["bytes"] = all.bytes;
+  result["faults"] = all.faults;
+  result["stage_sum_mismatches"] = all.stage_sum_mismatches;
+  result["requests_per_us"] = end == 0 ? 0.0 : static_cast<double>(all.requests) / (nanoseconds(end) / 1000.0);
+  result["latency"] = latency_json(all.latency);
+  result["stages"] = stages_json(all);
+  result["outcomes"] = outcomes_json(all);
+  result["payload"] = std::move(payload);
+  result["masters"] = std::move(masters);
+  ordered_json& iommus = result["iommu"] = ordered_json::object();
+  for (const IommuInstance& iommu : machine.iommus) iommus[iommu.config->name] = iommu_json(iommu);
+
+  const sim::MemoryCounters& memory = machine.memory->counters();
+  result["memory"] = {{"reads", memory.reads},
+                      {"writes", memory.writes},
+                      {"bytes_read", memory.bytes_read},
+                      {"bytes_written", memory.bytes_written},
+                      {"refused", memory.refused},
+                      {"wait_ns", nanoseconds(memory.wait)},
+                      {"busy_ns", nanoseconds(memory.busy)},
+                      {"out_of_order_arrivals", machine.memory->out_of_order()},
+                      {"table_frames", machine.frames.frames_in_use()},
+                      {"most_table_frames", machine.frames.most_frames_in_use()}};
+  result["bus"] = {{"transactions", machine.bus->counters().transactions},
+                   {"unmapped", machine.bus->counters().unmapped}};
+  const sim::HostCounters& host = machine.host->counters();
+  result["host"] = {{"registers", access_json(host.registers)},
+                    {"memory", access_json(host.memory)},
+                    {"errors", host.errors},
+                    {"access_ns", nanoseconds(host.access_time)},
+                    {"interrupts", host.interrupts}};
+  ordered_json& ddi = result["ddi"] = ordered_json::object();
+  for (std::size_t i = 0; i < interface_counters.size(); ++i) {
+    const FunctionCounters& counters = interface_counters[i];
+    ordered_json function = {{"calls", counters.calls}, {"failures", counters.failures}};
+    function["latency"] = latency_json(counters.duration);
+    ddi[function_name(static_cast<InterfaceFunction>(i))] = std::move(function);
+  }
+  ordered_json& diagnostics = result["diagnostics"] = ordered_json::array();
+  for (const api::Diagnostic& diagnostic : machine.diagnostics) {
+    diagnostics.push_back({{"severity", severity_name(diagnostic.severity)},
+                           {"function", diagnostic.function},
+                           {"object", diagnostic.object},
+                           {"message", diagnostic.message}});
+  }
+  return result;
+}
+
+}  // namespace iommu::platform

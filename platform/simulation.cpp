@@ -1,0 +1,99 @@
+#include "platform/simulation.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "platform/generator_driver.h"
+#include "platform/nic_driver.h"
+#include "platform/results.h"
+
+namespace iommu::platform {
+
+namespace {
+
+constexpr core::Tick kSlice = 100'000'000;  // progress is shown between slices of 100 us
+
+class RealSimulation final : public Simulation {
+ public:
+  explicit RealSimulation(const Config& config) : config_(config), machine_(config_) {
+    for (std::size_t i = 0; i < machine_.devices.size(); ++i) {
+      if (machine_.devices[i].generator != nullptr) {
+        drivers_.push_back(std::make_unique<GeneratorDriver>(machine_, i, counters_));
+      } else {
+        drivers_.push_back(std::make_unique<NicDriver>(machine_, i, counters_));
+      }
+    }
+    for (const auto& driver : drivers_) {
+      machine_.host->spawn("driver_" + driver->device().config->name, [&d = *driver] { d.run(); });
+    }
+    if (!config_.events.empty()) {
+      machine_.host->spawn("events", [this] { events(); });
+    }
+  }
+
+  nlohmann::ordered_json run(ProgressSink& progress) override {
+    const core::Tick limit = to_picoseconds(config_.duration_ns);
+    std::uint64_t total = 0;
+    for (const auto& driver : drivers_) total += driver->work_total();
+    while (!all_finished() && (limit == 0 || sim::now_ticks() < limit)) {
+      core::Tick slice = kSlice;
+      if (limit != 0) slice = std::min(slice, limit - sim::now_ticks());
+      sc_core::sc_start(sim::to_sc_time(slice));
+      std::uint64_t done = 0;
+      for (const auto& driver : drivers_) done += driver->work_done();
+      progress.progress(static_cast<double>(sim::now_ticks()) / 1000.0, done, total);
+      if (!sc_core::sc_pending_activity()) break;
+    }
+    core::Tick end = limit;
+    if (all_finished()) {
+      end = 0;
+      for (const auto& driver : drivers_) end = std::max(end, driver->finished_at());
+    } else if (limit == 0) {
+      end = sim::now_ticks();
+    }
+    for (const auto& driver : drivers_) {
+      if (driver->finished()) continue;
+      machine_.diagnostics.push_back({api::Severity::Warning, "driver", "device " + driver->device().config->name,
+                                      "had not finished when the simulation ended"});
+    }
+    return measured_part(machine_, drivers_, counters_, end);
+  }
+
+ private:
+  [[nodiscard]] bool all_finished() const {
+    return std::all_of(drivers_.begin(), drivers_.end(), [](const auto& driver) { return driver->finished(); });
+  }
+
+  // The scenario's timed changes, in order of time.
+  void events() {
+    std::vector<EventConfig> pending = config_.events;
+    std::stable_sort(pending.begin(), pending.end(),
+                     [](const EventConfig& a, const EventConfig& b) { return a.at_ns < b.at_ns; });
+    for (const EventConfig& event : pending) {
+      const core::Tick at = to_picoseconds(event.at_ns);
+      const core::Tick now = machine_.host->now();
+      if (at > now) machine_.host->delay(at - now);
+      if (event.action == EventAction::InvalidateGlobal) {
+        static_cast<void>(machine_.system->invalidate_all());
+        continue;
+      }
+      const auto driver = std::find_if(drivers_.begin(), drivers_.end(), [&](const auto& candidate) {
+        return candidate->device().config->name == event.device;
+      });
+      (*driver)->apply(event.action);
+    }
+  }
+
+  Config config_;
+  Machine machine_;
+  InterfaceCounters counters_{};
+  std::vector<std::unique_ptr<DeviceDriver>> drivers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Simulation> Simulation::elaborate(const Config& config) {
+  return std::make_unique<RealSimulation>(config);
+}
+
+}  // namespace iommu::platform
