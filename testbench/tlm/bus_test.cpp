@@ -387,6 +387,25 @@ TEST_CASE("bus: an initiator gets one response at a time") {
   CHECK(m.bus.open_transactions() == 0);
 }
 
+TEST_CASE("bus: an end of a response that is annotated to come later holds up the next response until then") {
+  Strangers m;
+  m.a.completion_delay = 15'000;
+  m.second.latency = {{0x1100, 55'000}};
+  TestPayload one = reading(0x100);
+  TestPayload two = reading(0x1100);
+  m.a.begin(one);
+  m.a.begin(two);
+  sc_core::sc_start(1, sc_core::SC_US);
+  // The first response lasts from 68,000 to 83,000; the second is there at 73,000.
+  REQUIRE(m.a.log.size() == 6);
+  CHECK(m.a.log[4] == Transactor::Event{"BEGIN_RESP", 68'000, 0x100});
+  CHECK(m.a.log[5] == Transactor::Event{"BEGIN_RESP", 83'000, 0x1100});
+  CHECK(two.extension.wait == 10'000);
+  CHECK(m.first.log.back() == "completed 256 @86000");
+  CHECK(m.second.log.back() == "completed 4352 @101000");
+  CHECK(m.bus.open_transactions() == 0);
+}
+
 TEST_CASE("bus: END_REQ on the return path") {
   Strangers m;
   m.first.style = Style::UpdateEndRequest;

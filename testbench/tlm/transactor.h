@@ -77,6 +77,8 @@ class Transactor : public sc_core::sc_module {
   std::vector<std::pair<sc_dt::uint64, sc_dt::uint64>> invalidations;
   /// END_RESP comes this long after BEGIN_RESP, by a forward call; 0: at once, by TLM_COMPLETED.
   core::Tick response_time = 0;
+  /// Annotated to an END_RESP by TLM_COMPLETED.
+  core::Tick completion_delay = 0;
 
   explicit Transactor(sc_core::sc_module_name name) : sc_module(name), socket("socket") {
     socket.register_nb_transport_bw(this, &Transactor::backward);
@@ -128,6 +130,7 @@ class Transactor : public sc_core::sc_module {
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
     if (!answer("", payload, phase, delay)) return ::tlm::TLM_ACCEPTED;
     phase = ::tlm::END_RESP;
+    delay += to_sc_time(completion_delay);
     return ::tlm::TLM_COMPLETED;
   }
   void end_response() {
