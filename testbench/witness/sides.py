@@ -20,7 +20,7 @@ OFFSETS = {"VER": 0x00, "CAP": 0x08, "ECAP": 0x10, "GCMD": 0x18, "GSTS": 0x1C, "
            "IQH": 0x80, "IQT": 0x88, "IQA": 0x90, "ICS": 0x9C, "IECTL": 0xA0}
 
 MEMORY_BYTES = 3 * GIB  # q35 puts 2 GiB below 4 GiB and the rest above: layout.RAM
-SILENCE_S = 60  # a side that says nothing for so long hangs
+SILENCE_S = 180  # a side that says nothing for so long hangs
 POLL_PAUSE_S = 60e-6  # between looks whether edu is done: lets QEMU run on a shared core
 CHUNK_BYTES = 30000  # commands sent before replies are read: neither side blocks on a full buffer
 

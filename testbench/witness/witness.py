@@ -149,7 +149,7 @@ def run_seeds(seeds, server):
             plan, problem, met = bench.run(case)
             totals.add(case, plan, met)
             if problem:
-                # Each try at a case that hangs takes a minute: such a one stays as it is.
+                # Each try at a case that hangs takes minutes: such a one stays as it is.
                 minimal = case if problem.what == "hang" else shrink(
                     case, lambda smaller: same_failure(bench.run(smaller)[1], problem))
                 again = problem if problem.what == "hang" else bench.run(minimal)[1]
