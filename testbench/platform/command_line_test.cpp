@@ -41,7 +41,7 @@ const std::string kScenario = "[device.dma0]\ncount = 100\n";
 
 }  // namespace
 
-TEST_CASE("--version and --help") {
+TEST_CASE("the version and the help") {
   const ScenarioFolder folder;
   const Outcome version = run(folder, "--version");
   CHECK(version.code == 0);

@@ -65,6 +65,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(i.walker.slots == 8);
   CHECK(i.walker.cycles_per_level == 2);
   CHECK(i.invalidation.decode_cycles == 10);
+  CHECK(i.register_latency_cycles == 10);
 
   REQUIRE(c.devices.size() == 1);
   const DeviceConfig& d = c.devices[0];
@@ -219,7 +220,7 @@ TEST_CASE("a later layer may change what an earlier key depends on") {
       "t.toml:3:1: device.d.stride_bytes is for device.d.pattern = \"strided\" only, here it is \"random\"");
 }
 
-TEST_CASE("--set takes text with and without quotes, tables and expectations") {
+TEST_CASE("an override takes text with and without quotes, tables and expectations") {
   const auto set = [](const std::string& text) { return config_for("[device.d]\n[expect]\nfaults = 0\n", {text}); };
   CHECK(set("name=x y").name == "x y");
   CHECK(set("name=\"x y\"").name == "x y");

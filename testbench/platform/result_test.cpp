@@ -124,7 +124,7 @@ TEST_CASE("the terminal's table") {
   CHECK(to_table(complete_result(config(), measured())) ==
         "s  (iommu-vp " + version +
             ", mode lt, seed 9)\n"
-            "10 requests in 1.235 ms, 1 faults\n"
+            "10 requests in 1.235 ms, 1 fault\n"
             "\n"
             "stage                  count     share    p50 ns    p90 ns    p99 ns  p99.9 ns    max ns\n"
             "iotlb                     10     6.2 %       2.0       2.0       2.0       2.0       2.0\n"
