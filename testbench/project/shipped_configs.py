@@ -1,0 +1,98 @@
+"""Runs one shipped scenario as a user would, and again with the feature that it is about switched off.
+
+usage: shipped_configs.py IOMMU_VP SCENARIO.toml
+
+Checks: `check` accepts it; it passes its own expectations; twice the same gives the same bytes; the other transaction mode (LT or AT) gives the
+same functional results; each of the expectations below fails when its feature is off, with exit code 1 and the path in the message."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+# Scenario -> (what is switched off, the expectations that must then fail).
+SWITCHED_OFF = {
+    "nic-static": [(["device.nic0.policy=per_packet"], ["iommu.0.invalidation.iotlb_page"]),
+                   (["device.nic0.max_packets=100"], ["payload.checked"])],
+    "nic-per-packet": [(["device.nic0.policy=static"], ["ddi.MapLogicalRangeEx.calls", "iommu.0.invalidation.iotlb_page"])],
+    "random-4kib": [(["ddi.max_leaf=2MiB"], ["iommu.0.iotlb.hit_ratio"])],
+    "random-2mib": [(["ddi.max_leaf=4KiB"], ["iommu.0.iotlb.hit_ratio", "latency.p50_ns"])],
+    "iotlb-thrash": [(["iommu.0.iotlb.ways=65"], ["iommu.0.iotlb.hits", "iommu.0.iotlb.evictions"])],
+    "walker-contention": [(["iommu.0.walker.slots=16"], ["iommu.0.walker.waited_for_slot", "latency.p50_ns"])],
+    "forbidden-access": [(["device.stray.escape_percent=0"], ["masters.stray.faults"]),
+                         (["device.writer.permissions=read_write"], ["masters.writer.faults"]),
+                         (["device.detached.mapping=translate"], ["masters.detached.faults"]),
+                         (["device.good.mapping=none"], ["masters.good.faults"])],
+    "revoked-mapping": [(["device.gen0.count=1000"], ["masters.gen0.faults"])],
+    "pass-through": [(["device.direct.mapping=translate"], ["masters.direct.outcomes.pass_through.count", "masters.direct.latency.p50_ns"]),
+                     (["ddi.max_leaf=2MiB"], ["masters.translated.latency.p50_ns"])],
+}
+# What software does at a time of its own meets the DMA at another moment in the other mode.
+RACES = {"revoked-mapping"}
+
+
+def fail(text):
+    print("FAILED: " + text)
+    sys.exit(1)
+
+
+def run(program, scenario, out=None, settings=()):
+    argv = [program, "run", str(scenario), "--quiet"]
+    for setting in settings:
+        argv += ["--set", setting]
+    if out:
+        argv += ["--out", str(out)]
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def functional(result):
+    """What LT and AT agree on: data and faults, not times and not what depends on who came first."""
+    masters = {name: {key: master[key] for key in ("requests", "faults", "faults_by_reason", "bytes")
+                      if not (key in ("requests", "bytes") and "rx_packets" in master)}
+               for name, master in result["masters"].items()}
+    for name, master in result["masters"].items():
+        if "rx_packets" in master:
+            masters[name].update({key: master[key] for key in ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "tx_corrupted", "rx_errors")})
+    return {"masters": masters, "payload": result["payload"], "stage_sum_mismatches": result["stage_sum_mismatches"]}
+
+
+def main(program, scenario):
+    name = scenario.stem
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        checked = subprocess.run([program, "check", str(scenario)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if checked.returncode != 0:
+            fail("check: " + checked.stdout)
+        for out in ("first", "second"):
+            ended = run(program, scenario, folder / out)
+            if ended.returncode != 0:
+                fail("exit %d: %s" % (ended.returncode, ended.stdout))
+        for file in ("result.json", "latency.csv"):
+            if (folder / "first" / file).read_bytes() != (folder / "second" / file).read_bytes():
+                fail(file + " differs between two runs")
+        result = json.loads((folder / "first" / "result.json").read_text())
+        if result["stage_sum_mismatches"] != 0:
+            fail("stages don't sum to the latency of %d requests" % result["stage_sum_mismatches"])
+        errors = [d for d in result["diagnostics"] if d["severity"] == "error"]
+        if errors:
+            fail("diagnostics: %s" % errors)
+
+        other = "at" if result["mode"] == "lt" else "lt"
+        run(program, scenario, folder / "other", ["mode=" + other])
+        other_result = json.loads((folder / "other" / "result.json").read_text())
+        if name not in RACES and functional(result) != functional(other_result):
+            fail("LT and AT differ:\n%s\n%s" % (functional(result), functional(other_result)))
+
+        if name not in SWITCHED_OFF:
+            fail("no entry in SWITCHED_OFF for " + name)
+        for settings, paths in SWITCHED_OFF[name]:
+            ended = run(program, scenario, settings=settings)
+            if ended.returncode != 1:
+                fail("with %s: exit %d instead of 1\n%s" % (settings, ended.returncode, ended.stdout))
+            for path in paths:
+                if path not in ended.stdout:
+                    fail("with %s: %s should be violated:\n%s" % (settings, path, ended.stdout))
+    print(name + ": as expected")
+
+
+main(sys.argv[1], pathlib.Path(sys.argv[2]))
