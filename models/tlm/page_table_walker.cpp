@@ -122,7 +122,7 @@ void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
     fill_cache(active);
     if (!active.walk.done()) at += config_.level_overhead;
   }
-  slots_.release(at);
+  slots_.release(start, at);
   job.outcome = active.walk.outcome();
   job.end = at;
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;

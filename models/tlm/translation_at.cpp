@@ -152,33 +152,35 @@ void TranslationUnit::walk_done(WalkJob& job) {
   Piece& piece = **found;
   piece.at = job.end;
   if (piece.stale) {
-    serve_waiters(piece, false);
+    serve_waiters(piece, nullptr);
     restart(piece, job.end);
     progress(piece);
     return;
   }
   piece.flow.walked(job.outcome);
-  const bool usable = piece.flow.mapping_valid();
   if (piece.flow.route() != core::TranslationFlow::Route::Blocked) {
     iotlb->fill(piece.flow.space().tag, piece.flow.mapping(), job.end);
   }
-  serve_waiters(piece, usable);
+  serve_waiters(piece, &job.outcome);
   progress(piece);
 }
 
-// A walk has ended: those who waited for its page take its mapping, or look for themselves when there is none to take.
-void TranslationUnit::serve_waiters(Piece& walked, bool usable) {
+// A walk has ended: those who waited for its page take its mapping, or its fault when they want the same; others look for themselves.
+void TranslationUnit::serve_waiters(Piece& walked, const core::WalkOutcome* outcome) {
   std::vector<Piece*> waiters;
   waiters.swap(walked.waiters);
-  walked.walking = walked.walking && usable;
+  const bool mapped = outcome != nullptr && std::holds_alternative<core::Mapping>(*outcome);
+  walked.walking = walked.walking && mapped;
   for (Piece* waiter : waiters) {
     const core::Tick now = std::max(waiter->at, now_ticks());
     waiter->stages.charge(core::Stage::MergeWait, now - waiter->at);
     waiter->at = now;
+    const bool same_wish = waiter->flow.request().wanted() == walked.flow.request().wanted() &&
+                           waiter->flow.request().zero_length == walked.flow.request().zero_length;
     if (waiter->stale) {
       restart(*waiter, now);
-    } else if (usable) {
-      waiter->flow.translation_found(walked.flow.mapping());
+    } else if (outcome != nullptr && (mapped || same_wish)) {
+      waiter->flow.walked(*outcome);
     } else {
       waiter->merged = false;
     }

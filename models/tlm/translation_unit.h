@@ -123,7 +123,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void conclude(Piece& piece);
   void piece_ended(Piece& piece);
   void walk_done(WalkJob& job) override;
-  void serve_waiters(Piece& walked, bool usable);
+  void serve_waiters(Piece& walked, const core::WalkOutcome* outcome);
   [[nodiscard]] Piece* walk_under_way(const Piece& piece) const;
   void respond(Transaction& transaction);
   void send_response(Transaction& transaction);

@@ -209,7 +209,7 @@ class Unit final : public iommu::api::RegisterPort {
 };
 
 struct Options {
-  std::vector<UnitOptions> units = {UnitOptions{}};
+  std::vector<UnitOptions> units = std::vector<UnitOptions>(1);
   iommu::api::Policy policy;
   iommu::api::InvalidationPath path = iommu::api::InvalidationPath::Queue;
   unsigned host_address_bits = 46;

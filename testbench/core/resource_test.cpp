@@ -64,7 +64,7 @@ TEST_CASE("begin and release give the same starts as reserve, when each use ends
       const Tick occupancy = random.below(60);
       const Tick start = known.reserve(now, occupancy);
       REQUIRE(later.begin(now) == start);
-      later.release(start + occupancy);
+      later.release(start, start + occupancy);
     }
   }
 }
@@ -74,22 +74,46 @@ TEST_CASE("without limit nobody ever waits") {
   CHECK(resource.units() == 0);
   for (int i = 0; i < 10; ++i) CHECK(resource.reserve(7, 1000) == 7);
   CHECK(resource.begin(7) == 7);
-  resource.release(5000);
+  resource.release(7, 5000);
   CHECK(resource.begin(8) == 8);
 }
 
-TEST_CASE("requests that come with an earlier time than one before are counted, and served") {
+TEST_CASE("requests that come with an earlier time than one before are counted, and get the gap that was left") {
   Resource resource(1);
   CHECK(resource.reserve(100, 10) == 100);
+  CHECK(resource.reserve(130, 10) == 130);
   CHECK(resource.out_of_order() == 0);
-  CHECK(resource.reserve(100, 10) == 110);
-  CHECK(resource.out_of_order() == 0);
-  CHECK(resource.reserve(50, 10) == 120);
-  CHECK(resource.out_of_order() == 1);
-  CHECK(resource.begin(99) == 130);
-  CHECK(resource.out_of_order() == 2);
-  CHECK(resource.reserve(100, 10) == 130);
-  CHECK(resource.out_of_order() == 2);
+  CHECK(resource.reserve(50, 10) == 50);   // free then
+  CHECK(resource.reserve(55, 41) == 140);  // 60 to 100 is one too short, 110 to 130 as well
+  CHECK(resource.reserve(55, 40) == 60);   // exactly fits
+  CHECK(resource.reserve(55, 21) == 181);  // 110 to 130 is too short
+  CHECK(resource.reserve(55, 20) == 110);
+  CHECK(resource.reserve(55, 1) == 202);  // 50 to 202 is taken without a gap now
+  CHECK(resource.out_of_order() == 6);
+}
+
+TEST_CASE("a use of unknown length that reaches into the next one joins it") {
+  Resource resource(1);
+  CHECK(resource.reserve(100, 10) == 100);
+  CHECK(resource.begin(90) == 90);
+  resource.release(90, 105);
+  CHECK(resource.reserve(80, 10) == 80);
+  CHECK(resource.reserve(80, 10) == 110);
+}
+
+TEST_CASE("with k units the order of calls does not matter as long as somebody is free") {
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
+    CAPTURE(seed);
+    Random random(seed);
+    Resource resource(2);
+    // Uses of 5 at multiples of 5 never need more than two units, in whatever order they are asked for.
+    std::vector<Tick> times;
+    for (Tick t = 0; t < 30; ++t) times.push_back(5 * t);
+    for (std::size_t i = times.size() - 1; i > 0; --i) std::swap(times[i], times[random.below(i + 1)]);
+    std::size_t waited = 0;
+    for (const Tick t : times) waited += resource.reserve(t, 5) != t;
+    CHECK(waited == 0);
+  }
 }
 
 }  // namespace

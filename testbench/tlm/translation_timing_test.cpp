@@ -177,6 +177,31 @@ TEST_CASE("AT: requests of one page merge into one walk") {
   CHECK(done[2].stages.of(Stage::MergeWait) == 51000);
 }
 
+TEST_CASE("AT: requests that merge into a walk that faults share its fault when they want the same") {
+  std::vector<Access> done(4);
+  simulate({}, [&](Rig& rig) {
+    set_up(rig);
+    Access other = read_of(0x400000);  // context and upper levels cached
+    rig.initiator.at(other);
+    rig.initiator.wait_all();
+    for (Access& access : done) {
+      access = read_of(0x402000);  // may only be read
+      access.write = true;
+    }
+    done[3].write = false;
+    for (Access& access : done) rig.initiator.at(access);
+    rig.initiator.wait_all();
+    CHECK(rig.walker.counters().walks == 3);  // the warm-up, one for the writes, one for the read
+  });
+  for (unsigned i = 0; i < 3; ++i) {
+    CHECK(done[i].outcome == OutcomeClass::Fault);
+    CHECK(done[i].reason == 0x05);
+    CHECK(done[i].ended - done[i].issued == 56000);  // when the one walk ends
+  }
+  CHECK(done[3].status == tlm::TLM_OK_RESPONSE);
+  CHECK(done[3].outcome == OutcomeClass::Walk1);
+}
+
 TEST_CASE("AT: one walker slot serves walks one after the other, first come first served") {
   std::vector<Access> done(3);
   RigConfig config;
