@@ -80,11 +80,14 @@ std::optional<std::uint64_t> BuddyAllocator::allocate(std::uint64_t pages, std::
   if (pages == 0 || pages > total_pages()) return std::nullopt;
   const unsigned order = order_for(pages);
   latest_place_.reset();
+  latest_recent_.clear();
   std::optional<std::uint64_t> first = allocate_recent(order, pages, min_page, max_page);
   if (!first) first = allocate_lowest(order, pages, min_page, max_page);
   if (!first && !recent_.empty()) {
+    latest_recent_ = recent_;
     merge_recent();
     first = allocate_lowest(order, pages, min_page, max_page);
+    if (!first) unmerge_recent();
   }
   if (!first) return std::nullopt;
   in_use_.emplace(*first, order);
@@ -101,6 +104,19 @@ void BuddyAllocator::cancel() {
   } else {
     insert_and_merge(latest_);
   }
+  unmerge_recent();
+}
+
+// Free blocks are always merged as far as they go, so taking the blocks out again restores what was there.
+void BuddyAllocator::unmerge_recent() {
+  for (const Block& block : latest_recent_) {
+    const Block around = *free_block_of(block.first);
+    free_[around.order].erase(around.first);
+    insert_free_range(around.first, block.first);
+    insert_free_range(block.first + order_pages(block.order), around.first + order_pages(around.order));
+  }
+  if (!latest_recent_.empty()) recent_ = latest_recent_;
+  latest_recent_.clear();
 }
 
 std::optional<std::uint64_t> BuddyAllocator::allocate_recent(unsigned order, std::uint64_t pages,

@@ -31,7 +31,7 @@ class BuddyAllocator {
   [[nodiscard]] bool withhold(std::uint64_t first_page, std::uint64_t pages);
 
   /// Allocates the next power of two >= `pages`, aligned to its size. The `pages` pages lie in [min_page, max_page];
-  /// the rest of the block may lie beyond max_page. Nothing when no such block is free, or pages is 0.
+  /// the rest of the block may lie beyond max_page. Nothing, and no change, when no such block is free, or pages is 0.
   [[nodiscard]] std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t min_page = 0,
                                                       std::uint64_t max_page = ~std::uint64_t{0});
 
@@ -69,6 +69,7 @@ class BuddyAllocator {
                                                              std::uint64_t min_page, std::uint64_t max_page);
   void insert_free_range(std::uint64_t first, std::uint64_t end);
   void insert_and_merge(Block block);
+  void unmerge_recent();
 
   unsigned max_order_;
   std::size_t recent_limit_;
@@ -78,6 +79,7 @@ class BuddyAllocator {
   std::deque<Block> recent_;                            // newest last
   Block latest_;                                        // of allocate(), for cancel()
   std::optional<std::size_t> latest_place_;             // where it stood in recent_
+  std::deque<Block> latest_recent_;                     // recent_ before allocate() merged it
 };
 
 }  // namespace iommu::api

@@ -236,6 +236,45 @@ TEST_CASE("a million random operations keep alignment, bounds and disjointness, 
   run_property({63, 4711, 250000});
 }
 
+TEST_CASE("what failed or was taken back leaves no trace in later choices", "[buddy]") {
+  // Two allocators get the same calls; one of them has allocations in between that fail or are taken back.
+  constexpr std::uint64_t kSeed = 77;
+  INFO("seed " << kSeed);
+  std::mt19937_64 random(kSeed);
+  for (unsigned round = 0; round < 20; ++round) {
+    BuddyAllocator plain(20, 6);  // 256 pages
+    BuddyAllocator disturbed(20, 6);
+    std::vector<std::uint64_t> live;
+    unsigned taken_back = 0;
+    unsigned failed = 0;
+    for (unsigned i = 0; i < 2000; ++i) {
+      const std::uint64_t low = random() % 4 == 0 ? random() % 256 : 0;
+      if (disturbed.allocate(1 + random() % (1u << (random() % 8)), low)) {
+        disturbed.cancel();
+        ++taken_back;
+      } else {
+        ++failed;
+      }
+      if (!live.empty() && random() % 2 == 0) {
+        std::swap(live[random() % live.size()], live.back());
+        REQUIRE(plain.free(live.back()));
+        REQUIRE(disturbed.free(live.back()));
+        live.pop_back();
+      } else {
+        const std::uint64_t pages = 1 + random() % (1u << (random() % 6));
+        const auto expected = plain.allocate(pages);
+        if (disturbed.allocate(pages) != expected) FAIL("another choice in round " << round << " at " << i);
+        if (expected) live.push_back(*expected);
+      }
+      if (plain.free_blocks() != disturbed.free_blocks() || plain.free_pages() != disturbed.free_pages()) {
+        FAIL("another state in round " << round << " at " << i);
+      }
+    }
+    CHECK(taken_back > 100);
+    CHECK(failed > 20);
+  }
+}
+
 TEST_CASE("without reserved ranges everything freed is one block again", "[buddy]") {
   constexpr std::uint64_t kSeed = 31337;
   INFO("seed " << kSeed);
