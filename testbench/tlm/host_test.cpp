@@ -143,6 +143,25 @@ TEST_CASE("host: each access takes its time, and the counters say what was acces
   CHECK(m.host.counters().memory.reads == 0);
 }
 
+TEST_CASE("host: accesses to a hole in the memory's range count as registers") {
+  HostConfig config = cpu();
+  config.memory_bytes = 0x100000000;
+  config.hole_base = kRegisters;
+  config.hole_bytes = 8;
+  Machine m(config);
+  m.host.spawn("driver", [&] {
+    for (core::Address address : {kRegisters - 4, kRegisters, kRegisters + 4, kRegisters + 8}) {
+      static_cast<void>(m.host.read<std::uint32_t>(address));
+    }
+    static_cast<void>(m.host.read<std::uint32_t>(0xFFFFFFFC));
+    static_cast<void>(m.host.read<std::uint32_t>(0x100000000));
+  });
+  m.run();
+  CHECK(m.host.counters().memory.reads == 3);
+  CHECK(m.host.counters().registers.reads == 3);
+  CHECK(m.host.counters().errors == 4);  // nothing is mapped beside the device
+}
+
 TEST_CASE("host: blocks are one transaction each") {
   Machine m;
   Bytes seen(1000);
