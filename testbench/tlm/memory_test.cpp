@@ -123,8 +123,11 @@ TEST_CASE("memory: an annotated delay is part of now") {
   CHECK(b.write(0x10000, 64, 2'000) == 106'000);  // begins at 3,500
   CHECK(b.write(0x10000, 64, 50'000) == 152'500);
   CHECK(b.memory.out_of_order() == 0);
-  CHECK(b.write(0x10000, 64, 10'000) == 155'000);  // comes late: behind the one from 50,000 to 52,500
+  // Late callers get what was left free before the use from 50,000 to 52,500, if it is long enough.
+  CHECK(b.write(0x10000, 64, 10'000) == 112'500);
   CHECK(b.memory.out_of_order() == 1);
+  CHECK(b.write(0x10000, 64, 48'000) == 155'000);
+  CHECK(b.memory.out_of_order() == 2);
 }
 
 TEST_CASE("memory: non-blocking completes early with the times and data of blocking") {
