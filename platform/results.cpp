@@ -29,22 +29,32 @@ void merge(sim::DmaStatistics& into, const sim::DmaStatistics& from) {
   for (std::size_t i = 0; i < core::kStageCount; ++i) {
     into.by_stage[i].merge(from.by_stage[i]);
     into.stage_ticks[i] += from.stage_ticks[i];
-    for (std::size_t o = 0; o < core::kOutcomeCount; ++o)
-      into.outcome_stage_ticks[o][i] += from.outcome_stage_ticks[o][i];
+    for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+      into.by_outcome_stage[o][i].merge(from.by_outcome_stage[o][i]);
+    }
   }
 }
 
-ordered_json stages_json(const sim::DmaStatistics& statistics) {
-  core::Tick whole = 0;
-  for (const core::Tick ticks : statistics.stage_ticks) whole += ticks;
+// One summary for each stage that took time, with its share of the `whole`: all the time of all requests of the master.
+ordered_json summaries(const std::array<core::LatencyHistogram, core::kStageCount>& by_stage, core::Tick whole) {
   ordered_json stages = ordered_json::object();
   for (std::size_t i = 0; i < core::kStageCount; ++i) {
-    if (statistics.by_stage[i].count() == 0) continue;
-    ordered_json stage = latency_json(statistics.by_stage[i]);
-    stage["share"] = share(statistics.stage_ticks[i], whole);
+    if (by_stage[i].empty()) continue;
+    ordered_json stage = latency_json(by_stage[i]);
+    stage["share"] = share(by_stage[i].sum(), whole);
     stages[core::stage_name(static_cast<core::Stage>(i))] = std::move(stage);
   }
   return stages;
+}
+
+core::Tick whole_time(const sim::DmaStatistics& statistics) {
+  core::Tick whole = 0;
+  for (const core::Tick ticks : statistics.stage_ticks) whole += ticks;
+  return whole;
+}
+
+ordered_json stages_json(const sim::DmaStatistics& statistics) {
+  return summaries(statistics.by_stage, whole_time(statistics));
 }
 
 // Every outcome, those that never happened with a count of 0, so that expectations can name them.
@@ -54,16 +64,7 @@ ordered_json outcomes_json(const sim::DmaStatistics& statistics) {
     const core::LatencyHistogram& histogram = statistics.by_outcome[o];
     ordered_json outcome = latency_json(histogram);
     if (histogram.count() != 0) {
-      core::Tick whole = 0;
-      for (const core::Tick ticks : statistics.outcome_stage_ticks[o]) whole += ticks;
-      ordered_json& stages = outcome["stages"] = ordered_json::object();
-      for (std::size_t i = 0; i < core::kStageCount; ++i) {
-        const core::Tick ticks = statistics.outcome_stage_ticks[o][i];
-        if (ticks == 0) continue;
-        ordered_json& stage = stages[core::stage_name(static_cast<core::Stage>(i))];
-        stage["mean_ns"] = nanoseconds(ticks) / static_cast<double>(histogram.count());
-        stage["share"] = share(ticks, whole);
-      }
+      outcome["stages"] = summaries(statistics.by_outcome_stage[o], whole_time(statistics));
     }
     outcomes[core::outcome_name(static_cast<core::OutcomeClass>(o))] = std::move(outcome);
   }

@@ -21,7 +21,7 @@ void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks,
     sum += ticks;
     by_stage[stage].add(ticks);
     stage_ticks[stage] += ticks;
-    outcome_stage_ticks[outcome][stage] += ticks;
+    by_outcome_stage[outcome][stage].add(ticks);
   }
   if (sum != latency_ticks) ++stage_sum_mismatches;
 }

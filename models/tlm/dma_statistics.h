@@ -26,7 +26,8 @@ struct DmaStatistics {
   std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< the same, by core::OutcomeClass
   std::array<core::LatencyHistogram, core::kStageCount> by_stage;      ///< of operations that spent time there
   std::array<core::Tick, core::kStageCount> stage_ticks{};             ///< sum over all operations
-  std::array<std::array<core::Tick, core::kStageCount>, core::kOutcomeCount> outcome_stage_ticks{};  ///< by outcome
+  /// Of operations that spent time there, by outcome; sums of ticks are the histograms' own.
+  std::array<std::array<core::LatencyHistogram, core::kStageCount>, core::kOutcomeCount> by_outcome_stage;
 
   /// Counts one operation that took `latency` ticks, which `report.stages` should sum to. A failed one has the outcome
   /// Fault and moved no bytes, whatever `length` is.
