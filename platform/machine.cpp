@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 
 #include "models/tlm/nic_registers.h"
 #include "platform/host_ports.h"
@@ -11,7 +12,7 @@ namespace iommu::platform {
 
 namespace {
 
-constexpr core::Address kDeviceRegisters = 0xFEB00000;  // one page for each NIC
+constexpr core::Address kNicRegisters = 0xFEB00000;  // one page for each NIC
 constexpr std::uint8_t kFirstVector = 0x40;
 // Windows up to this size are filled with known bytes, and what is read from them is compared.
 constexpr std::uint64_t kVerifiedWindowBytes = std::uint64_t{64} << 20;
@@ -141,9 +142,18 @@ void Machine::build_iommu(const IommuConfig& c) {
   const std::string problem = vtd::validate(capabilities);
   if (!problem.empty()) throw ConfigError(config.where("iommu." + c.name), "iommu." + c.name + ": " + problem);
   const std::uint64_t window = vtd::window_bytes(capabilities);
+  const core::Address nics_end = kNicRegisters + config.devices.size() * sim::nic::kWindowBytes;
+  const auto refuse = [&](const std::string& why) {
+    char address[32];
+    std::snprintf(address, sizeof address, "0x%llx", static_cast<unsigned long long>(c.base_address));
+    const std::string key = "iommu." + c.name + ".base_address";
+    throw ConfigError(config.where(key), key + " = " + address + ": " + why);
+  };
   if (c.base_address < kHoleBase || c.base_address + window > kHoleEnd) {
-    throw ConfigError(config.where("iommu." + c.name + ".base_address"),
-                      "iommu." + c.name + ".base_address: registers lie between 0xC0000000 and 0xFFFFFFFF");
+    refuse("no place for registers; allowed: 0xc0000000 to 0xfffff000");
+  }
+  if (c.base_address < nics_end && c.base_address + window > kNicRegisters) {
+    refuse("in the range of device registers, one page for each device from 0xfeb00000 on");
   }
 
   IommuInstance made;
@@ -210,7 +220,7 @@ void Machine::build_device(const DeviceConfig& d) {
     nic.mode = transport_of(config);
     nic.requester = d.requester;
     nic.outstanding = d.outstanding;
-    made.registers = kDeviceRegisters + index * sim::nic::kWindowBytes;
+    made.registers = kNicRegisters + index * sim::nic::kWindowBytes;
     made.vector = static_cast<std::uint8_t>(kFirstVector + index % (256 - kFirstVector));
     nic.register_base = made.registers;
     made.nic = std::make_unique<sim::Nic>(("device_" + d.name).c_str(), nic);
