@@ -176,6 +176,21 @@ void counter_lines(const std::string& title, const Json& node, std::string& out)
   out += line + "\n";
 }
 
+// What system software and drivers reported; the first few, all of them are in result.json.
+void diagnostic_lines(const Json& result, std::string& out) {
+  constexpr std::size_t kShown = 5;
+  if (!result.contains("diagnostics") || result.at("diagnostics").empty()) return;
+  const Json& diagnostics = result.at("diagnostics");
+  out += '\n';
+  for (std::size_t i = 0; i < diagnostics.size() && i < kShown; ++i) {
+    const Json& one = diagnostics.at(i);
+    const std::string object = one.value("object", "");
+    out += one.value("severity", "") + ": " + one.value("function", "") + (object.empty() ? "" : ", " + object) + ": " +
+           one.value("message", "") + '\n';
+  }
+  if (diagnostics.size() > kShown) out += "and " + std::to_string(diagnostics.size() - kShown) + " more\n";
+}
+
 }  // namespace
 
 std::string to_table(const Json& result) {
@@ -207,6 +222,7 @@ std::string to_table(const Json& result) {
     }
   }
   if (!counters.empty()) out += "\n" + counters;
+  diagnostic_lines(result, out);
   return out;
 }
 

@@ -223,6 +223,15 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
     ddi[function_name(static_cast<InterfaceFunction>(i))] = std::move(function);
   }
   ordered_json& diagnostics = result["diagnostics"] = ordered_json::array();
+  const std::uint64_t late = machine.memory->out_of_order();
+  if (late > all.requests / 4) {
+    diagnostics.push_back(
+        {{"severity", "note"},
+         {"function", "timing"},
+         {"object", "memory"},
+         {"message", std::to_string(late) + " accesses came with an earlier time than one before (mode = \"lt\" with "
+                                            "requests in flight); mode = \"at\" has the exact order"}});
+  }
   for (const api::Diagnostic& diagnostic : machine.diagnostics) {
     diagnostics.push_back({{"severity", severity_name(diagnostic.severity)},
                            {"function", diagnostic.function},
