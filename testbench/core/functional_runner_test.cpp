@@ -170,6 +170,23 @@ TEST_CASE("the first of several faults is the result, all of them are reported, 
   CHECK(rig.memory.writes == std::vector<SparseMemory::Read>{{0x901000, 0x1000}});
 }
 
+TEST_CASE("a fault is the result also when later pieces complete or fault for another reason") {
+  RunnerRig rig;
+  rig.memory.put(0x12008, 0x900001);  // page 1: read-only
+  rig.memory.put(0x12010, 0x901003);
+  const auto write = rig.dma(AccessKind::Write, 0x1FF8, 16);
+  CHECK_FALSE(write.completed);
+  CHECK(write.fault.reason == 0x40 + static_cast<int>(FaultCause::NoWrite));
+  rig.memory.put(0x12FF8,
+                 0x903002);  // the last page below 0x200000: write-only; the table of the next one can't be read
+  rig.memory.put(0x11008, 0x13003);
+  rig.memory.refuse(0x13000);
+  const auto read = rig.dma(AccessKind::Read, 0x1FFFF8, 16);
+  CHECK_FALSE(read.completed);
+  CHECK(read.fault.reason == 0x40 + static_cast<int>(FaultCause::NoRead));
+  CHECK(rig.front_end.reported.back().reason == 0x40 + static_cast<int>(FaultCause::LowerTableAccess));
+}
+
 TEST_CASE("memory that refuses gives no fault") {
   RunnerRig rig;
   rig.memory.put(0x12008, 0x900003);
