@@ -152,7 +152,6 @@ void TranslationUnit::walk_done(WalkJob& job) {
   Piece& piece = **found;
   piece.at = job.end;
   if (piece.stale) {
-    serve_waiters(piece, nullptr);
     restart(piece, job.end);
     progress(piece);
     return;

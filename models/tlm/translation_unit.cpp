@@ -178,6 +178,7 @@ void TranslationUnit::no_longer_in_flight(Piece& piece) {
 // Everything found so far is void: begin anew. The time spent stays in the account.
 void TranslationUnit::restart(Piece& piece, core::Tick now) {
   ++counters_.retries;
+  if (!piece.waiters.empty()) serve_waiters(piece, nullptr);  // its walk will not happen
   piece.stages.charge(core::Stage::Retry, now - piece.at);
   piece.stages.collapse_into(core::Stage::Retry);
   piece.at = now;

@@ -106,6 +106,66 @@ TEST_CASE("A walk that a context invalidation overtakes is begun anew") { overta
 TEST_CASE("An invalidation of another domain does not disturb a walk") { overtake(kIotlbDomain6, 0, false); }
 TEST_CASE("An invalidation of another page does not disturb a walk") { overtake(kIotlbPageDomain5, 0x401000, false); }
 
+TEST_CASE("Requests that wait for a walk which an invalidation prevents from beginning look for themselves") {
+  std::vector<Access> done(4, access_of(0x400000));
+  std::uint64_t retries = 0;
+  RigConfig config;
+  config.unit.decode = 1000;
+  config.iotlb.latency = 300000;  // the walk begins 300 ns after its look-up has missed
+  config.iotlb.ports = 0;
+  simulate(config, [&](Rig& rig) {
+    set_up(rig);
+    Access warm = access_of(0x400000);  // the context entry is cached then
+    rig.initiator.at(warm);
+    rig.initiator.wait_all();
+    rig.submit_and_wait({{kIotlbGlobal, 0}});
+    for (Access& access : done) rig.initiator.at(access);
+    wait(sc_core::sc_time(50, sc_core::SC_NS));
+    rig.submit({{kIotlbPageDomain5, 0x400000}});
+    rig.initiator.wait_all();
+    retries = rig.unit.counters().retries;
+  });
+  for (const Access& access : done) {
+    CHECK(access.status == tlm::TLM_OK_RESPONSE);
+    CHECK(access.data[0] == 0xAA);
+    CHECK(access.stages.total() == access.ended - access.issued);
+  }
+  CHECK(retries == 4);
+}
+
+TEST_CASE(
+    "Requests that wait for a walk are served although the one that was to walk finds its page cached after all") {
+  // B and A are pages of one 2 MiB leaf. B's walk fills the leaf while A, begun later and overtaken by an invalidation, has yet to begin anew.
+  Access b = access_of(0x601000);
+  std::vector<Access> a(3, access_of(0x600000));
+  RigConfig config;
+  config.unit.decode = 1000;
+  config.iotlb.latency = 300000;
+  config.iotlb.ports = 0;
+  simulate(config, [&](Rig& rig) {
+    set_up(rig);
+    const core::Address table = rig.memory.read64(test::kContextTable + 16 * kDevice) & ~core::Address{0xFFF};
+    rig.map(table, 0x600000, 0x400000, 3, 2);
+    rig.memory.bytes[0x400000] = 0xCC;
+    Access warm = access_of(0x400000);
+    rig.initiator.at(warm);
+    rig.initiator.wait_all();
+    rig.initiator.at(b);
+    wait(sc_core::sc_time(200, sc_core::SC_NS));
+    for (Access& access : a) rig.initiator.at(access);
+    wait(sc_core::sc_time(20, sc_core::SC_NS));
+    rig.submit({{kIotlbPageDomain5, 0x600000}});
+    rig.initiator.wait_all();
+  });
+  CHECK(b.outcome == OutcomeClass::Walk1);
+  for (const Access& access : a) {
+    CHECK(access.status == tlm::TLM_OK_RESPONSE);
+    CHECK(access.data[0] == 0xCC);
+    CHECK(access.outcome == OutcomeClass::Hit);
+    CHECK(access.stages.of(Stage::Retry) > 0);
+  }
+}
+
 TEST_CASE("A wait after a draining invalidation completes only when translated writes are in memory") {
   // A slow write is under way; IOTLB invalidation with DW = 1 (bit 6), then a wait with status write.
   for (const bool drain : {true, false}) {
