@@ -1,5 +1,5 @@
-// IoGetIommuInterfaceEx (sheet 2.4, OP-30) and what a table of functions is good for: two systems stay apart, the ninth is
-// refused, members that this version does not have say so.
+// IoGetIommuInterfaceEx (sheet 2.4, OP-30) and what a table of functions is good for: two systems stay apart, the ninth
+// is refused, members that this version does not have say so.
 //
 //   condition                                       status
 //   ----------------------------------------------  -------------------------------------------

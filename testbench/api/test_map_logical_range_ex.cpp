@@ -445,6 +445,14 @@ TEST_CASE("MapLogicalRangeEx fails at every frame that is missing, without a tra
     CHECK(f.map_any(fake::contiguous(0x1000, 0x400000)) == STATUS_SUCCESS);
     CHECK(f.out == 0x400000);
   }
+  {
+    Fixture f(32);
+    f.machine.frames.budget = 0;
+    CHECK(f.map_within(0x40000000, 0x40000FFF, 1) == STATUS_INSUFFICIENT_RESOURCES);
+    f.machine.frames.budget.reset();
+    CHECK(f.map_any(fake::contiguous(0x1000, 0x1000)) == STATUS_SUCCESS);
+    CHECK(f.out == 0);
+  }
 }
 
 TEST_CASE("MapLogicalRangeEx writes tables only under a lock", "[map]") {
