@@ -119,7 +119,8 @@ void add_platform(std::vector<Parameter>& t) {
       duration("memory.latency_ns", kMaxLatencyNs, "70", "Time from a request's arrival at memory to its first data."));
   t.push_back(number("GB/s", "memory.bandwidth_gbytes_per_s", 0, 1'000'000, "25.6",
                      "Bandwidth of each channel in 10^9 bytes a second; 0: unlimited."));
-  t.push_back(integer("memory.channels", 1, 64, "1", "Transfers that can move their bytes at the same time; each takes whichever channel is free."));
+  t.push_back(integer("memory.channels", 1, 64, "1",
+                      "Transfers that can move their bytes at the same time; each takes whichever channel is free."));
   t.push_back(
       duration("bus.latency_ns", kMaxLatencyNs, "5", "Time that the bus adds to each transaction that crosses it."));
   t.push_back(
