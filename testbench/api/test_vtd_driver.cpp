@@ -1,6 +1,6 @@
 // VtdDriver through the interface: bringing a unit up (vtd sheet 1.4), obeying its capabilities (1.2, 1.3),
-// invalidation by queue and by registers (5.1, 5.5), write buffers and caching mode (4.3, 4.5, 4.6), hardware that errs or is
-// silent.
+// invalidation by queue and by registers (5.1, 5.5), write buffers and caching mode (4.3, 4.5, 4.6), hardware that errs
+// or is silent.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
