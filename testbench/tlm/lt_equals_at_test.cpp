@@ -198,3 +198,51 @@ TEST_CASE("LT = AT with four phases on both sides") {
     compare(run(Mode::Lt, seed, 1000), run(Mode::AtFourPhases, seed, 1000));
   }
 }
+
+TEST_CASE("With many requests in flight LT and AT agree on bytes, status and faults") {
+  // Reads of pages whose tables stand still; in AT a new one every nanosecond, whatever is under way.
+  constexpr unsigned kCount = 3000;
+  for (const std::uint64_t seed : {7u, 8u}) {
+    INFO("seed " << seed);
+    std::array<std::vector<Access>, 2> runs;
+    std::array<std::map<std::uint8_t, unsigned>, 2> faults;
+    for (const bool at : {false, true}) {
+      sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+      std::vector<Access>& accesses = runs[at];
+      accesses.resize(kCount);
+      Rig* self = nullptr;
+      Rig rig("rig", small_caches(seed), [&] {
+        Script script(*self, seed);
+        script.set_up();
+        for (std::size_t i = 0x800000; i < self->memory.bytes.size(); i += 8)
+          self->memory.write64(i, i * 0x9E3779B97F4A7C15);
+        for (Access& access : accesses) {
+          access = script.request();
+          access.write = false;
+          access.atomic = false;
+          if (at) {
+            self->initiator.at(access);
+            wait(sc_core::sc_time(1, sc_core::SC_NS));
+          } else {
+            self->initiator.lt(access);
+          }
+        }
+        self->initiator.wait_all();
+      });
+      self = &rig;
+      sc_core::sc_start();
+      for (const Access& access : accesses) {
+        if (access.status != tlm::TLM_OK_RESPONSE) ++faults[at][access.reason];
+      }
+    }
+    for (unsigned i = 0; i < kCount; ++i) {
+      INFO("request " << i << " address 0x" << std::hex << runs[0][i].address);
+      REQUIRE(runs[0][i].status == runs[1][i].status);
+      REQUIRE(runs[0][i].reason == runs[1][i].reason);
+      REQUIRE(runs[0][i].data == runs[1][i].data);
+      REQUIRE(runs[1][i].stages.total() == runs[1][i].ended - runs[1][i].issued);
+    }
+    CHECK(faults[0] == faults[1]);
+    CHECK(faults[0].size() >= 3);
+  }
+}
