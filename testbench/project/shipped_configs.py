@@ -24,11 +24,13 @@ SWITCHED_OFF = {
                          (["device.detached.mapping=translate"], ["masters.detached.faults"]),
                          (["device.good.mapping=none"], ["masters.good.faults"])],
     "revoked-mapping": [(["device.gen0.count=1000"], ["masters.gen0.faults"])],
+    "nic-detached": [(["device.nic0.max_packets=100"],
+                      ["masters.nic0.driver_receive_errors", "masters.nic0.driver_transmit_errors", "masters.nic0.driver_received"])],
     "pass-through": [(["device.direct.mapping=translate"], ["masters.direct.outcomes.pass_through.count", "masters.direct.latency.p50_ns"]),
                      (["ddi.max_leaf=2MiB"], ["masters.translated.latency.p50_ns"])],
 }
 # What software does at a time of its own meets the DMA at another moment in the other mode.
-RACES = {"revoked-mapping"}
+RACES = {"revoked-mapping", "nic-detached"}
 
 
 def fail(text):
