@@ -74,7 +74,9 @@ class RealSimulation final : public Simulation {
       const core::Tick now = machine_.host->now();
       if (at > now) machine_.host->delay(at - now);
       if (event.action == EventAction::InvalidateGlobal) {
-        static_cast<void>(machine_.system->invalidate_all());
+        if (!NT_SUCCESS(machine_.system->invalidate_all())) {
+          machine_.diagnostics.push_back({api::Severity::Error, "invalidate_all", "", "a unit did not answer"});
+        }
         continue;
       }
       const auto driver = std::find_if(drivers_.begin(), drivers_.end(), [&](const auto& candidate) {
