@@ -10,7 +10,8 @@ namespace iommu::api {
 namespace {
 
 /// 0xFEE00000 to 0xFEEFFFFF: requests there are interrupts and never translated (specification 3.15).
-constexpr UntranslatedRange kInterruptRange{0xFEE00, 0x100};
+constexpr UntranslatedRange kInterruptRange{vtd::kInterruptRangeBase >> core::kPageShift,
+                                            vtd::kInterruptRangeBytes >> core::kPageShift};
 
 }  // namespace
 

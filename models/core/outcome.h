@@ -27,7 +27,6 @@ struct Mapping {
 
 /// What the architecture-neutral parts can find wrong.
 enum class FaultCause : std::uint8_t {
-  InputTooWide,      ///< input address beyond what the tables can translate
   NoWrite,           ///< write permission missing (a not-present entry included)
   NoRead,            ///< read permission missing
   TopTableAccess,    ///< the root of the paging structures can't be read

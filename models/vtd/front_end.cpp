@@ -10,7 +10,9 @@ constexpr core::Fault kSilent{0, false};
 
 core::Fault blocked(FaultReason reason, bool recorded) { return {static_cast<std::uint8_t>(reason), recorded}; }
 
-bool in_interrupt_range(core::Address address) { return (address >> 20) == 0xFEE; }
+bool in_interrupt_range(core::Address address) {
+  return address >= kInterruptRangeBase && address - kInterruptRangeBase < kInterruptRangeBytes;
+}
 
 }  // namespace
 
@@ -110,8 +112,6 @@ bool FrontEnd::in_protected_region(core::Address first, std::uint32_t length) co
 core::Fault FrontEnd::fault(core::FaultCause cause, const core::AddressSpace& space) const {
   const bool recorded = !space.suppress_faults;
   switch (cause) {
-    case core::FaultCause::InputTooWide:
-      return blocked(FaultReason::AddressBeyondWidth, recorded);
     case core::FaultCause::NoWrite:
       return blocked(FaultReason::NoWritePermission, recorded);
     case core::FaultCause::NoRead:

@@ -18,6 +18,10 @@ struct Record128 {
   std::uint64_t hi = 0;
 };
 
+/// Requests to these addresses are interrupts and never translated (3.15): 0xFEE00000 to 0xFEEFFFFF.
+inline constexpr std::uint64_t kInterruptRangeBase = 0xFEE00000;
+inline constexpr std::uint64_t kInterruptRangeBytes = 0x100000;
+
 /// Root and context tables: 256 entries of 16 bytes in one 4 KiB page each.
 inline constexpr std::uint32_t kRootEntryBytes = 16;
 inline constexpr std::uint32_t kContextEntryBytes = 16;
