@@ -1,4 +1,4 @@
-// CreateDomainEx, DeleteDomain.
+// CreateDomainEx, DeleteDomain, ConfigureDomain.
 #include <algorithm>
 #include <map>
 
@@ -146,5 +146,7 @@ NTSTATUS System::delete_domain(PIOMMU_DMA_DOMAIN domain_handle) {
   if (domain->table) domain->table->release();
   return STATUS_SUCCESS;
 }
+
+NTSTATUS System::configure_domain(PIOMMU_DMA_DOMAIN, PDOMAIN_CONFIGURATION) { return absent("ConfigureDomain"); }
 
 }  // namespace iommu::api

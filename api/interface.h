@@ -27,6 +27,5 @@ struct InterfaceSlot {
 /// Nothing when all slots are taken.
 [[nodiscard]] std::optional<InterfaceSlot> claim_interface_slot(System& system);
 void release_interface_slot(std::size_t index);
-[[nodiscard]] const DMA_IOMMU_INTERFACE_V2& interface_table(std::size_t index);
 
 }  // namespace iommu::api

@@ -45,6 +45,7 @@ class System {
 
   // The interface's functions, with the parameters and statuses of the fact sheet. interface.cpp
   NTSTATUS get_interface(ULONG version, ULONGLONG flags, PDMA_IOMMU_INTERFACE_EX interface_out);
+  NTSTATUS get_old_interface(ULONG version, PDMA_IOMMU_INTERFACE interface_out);
   // device_functions.cpp
   NTSTATUS create_device(PDEVICE_OBJECT device_object, PIOMMU_DEVICE_CREATION_CONFIGURATION device_config,
                          PIOMMU_DMA_DEVICE* dma_device_out);
@@ -66,22 +67,28 @@ class System {
                                 PIOMMU_DMA_LOGICAL_ADDRESS max_logical_address,
                                 PIOMMU_DMA_LOGICAL_ADDRESS logical_address_out);
   NTSTATUS unmap_logical_range(PIOMMU_DMA_DOMAIN domain, ULONGLONG logical_address, ULONGLONG number_of_pages);
-  // absent_functions.cpp
+  // flush_functions.cpp
   NTSTATUS flush_domain(PIOMMU_DMA_DOMAIN domain);
   NTSTATUS flush_domain_by_va_list(PIOMMU_DMA_DOMAIN domain, BOOLEAN last_level, ULONG number, PVOID va_list);
+  // query_functions.cpp
   NTSTATUS query_input_mappings(PDEVICE_OBJECT physical_device_object, PINPUT_MAPPING_ELEMENT buffer,
                                 ULONG buffer_length, PULONG return_length);
+  // domain_functions.cpp
+  NTSTATUS configure_domain(PIOMMU_DMA_DOMAIN domain, PDOMAIN_CONFIGURATION configuration);
+  // identity_functions.cpp
   NTSTATUS map_identity_range_ex(PIOMMU_DMA_DOMAIN domain, ULONG permissions,
                                  PIOMMU_MAP_PHYSICAL_ADDRESS physical_address_to_map);
   NTSTATUS unmap_identity_range_ex(PIOMMU_DMA_DOMAIN domain, PIOMMU_MAP_PHYSICAL_ADDRESS mapped_physical_address);
+  // fault_functions.cpp
   NTSTATUS set_device_fault_reporting_ex(PIOMMU_DMA_DEVICE dma_device, ULONG input_mapping_id_base, BOOLEAN enable,
                                          PDEVICE_FAULT_CONFIGURATION fault_config);
-  NTSTATUS configure_domain(PIOMMU_DMA_DOMAIN domain, PDOMAIN_CONFIGURATION configuration);
+  // state_change_functions.cpp
   NTSTATUS register_interface_state_change_callback(PIOMMU_INTERFACE_STATE_CHANGE_CALLBACK callback, PVOID context,
                                                     PIOMMU_DMA_DEVICE dma_device,
                                                     PIOMMU_INTERFACE_STATE_CHANGE_FIELDS state_fields);
   NTSTATUS unregister_interface_state_change_callback(PIOMMU_INTERFACE_STATE_CHANGE_CALLBACK callback,
                                                       PIOMMU_DMA_DEVICE dma_device);
+  // reserved_functions.cpp
   NTSTATUS reserve_logical_address_range(PIOMMU_DMA_DOMAIN domain, SIZE_T size,
                                          PIOMMU_DMA_LOGICAL_ADDRESS explicit_logical_address,
                                          PIOMMU_DMA_LOGICAL_ADDRESS min_logical_address,
@@ -92,7 +99,18 @@ class System {
                                       PIOMMU_MAP_PHYSICAL_ADDRESS physical_address_to_map,
                                       PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN_MAPPED_SEGMENT mapped_segment);
   NTSTATUS unmap_reserved_logical_range(PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN_MAPPED_SEGMENT mapped_segment);
+  // v1_functions.cpp: what only version 1 has
+  NTSTATUS create_domain(BOOLEAN os_managed_page_table, PIOMMU_DMA_DOMAIN* domain_out);
+  NTSTATUS attach_device(PIOMMU_DMA_DOMAIN domain, PDEVICE_OBJECT physical_device_object, ULONG input_mapping_id_base,
+                         ULONG mapping_count);
+  NTSTATUS detach_device(PIOMMU_DMA_DOMAIN domain, PDEVICE_OBJECT physical_device_object, ULONG input_mapping_id);
+  NTSTATUS map_logical_range(PIOMMU_DMA_DOMAIN domain, ULONG permissions, PMDL mdl, ULONGLONG logical_address);
+  NTSTATUS map_identity_range(PIOMMU_DMA_DOMAIN domain, ULONG permissions, PMDL mdl);
+  NTSTATUS unmap_identity_range(PIOMMU_DMA_DOMAIN domain, PMDL mdl);
+  NTSTATUS set_device_fault_reporting(PDEVICE_OBJECT physical_device_object, ULONG input_mapping_id_base,
+                                      BOOLEAN enable, PDEVICE_FAULT_CONFIGURATION fault_config);
 
+  [[nodiscard]] CallObserver* observer() const { return description_.observer; }
   [[nodiscard]] std::size_t device_count() const { return devices_.size(); }
   [[nodiscard]] std::size_t domain_count() const { return domains_.size(); }
 
@@ -117,6 +135,7 @@ class System {
                                                     PIOMMU_DMA_DOMAIN handle) const;
   [[nodiscard]] std::shared_ptr<DeviceToken> find_device(const char* function, unsigned position,
                                                          PIOMMU_DMA_DEVICE handle) const;
+  [[nodiscard]] bool modeled() const { return description_.policy.profile == Profile::Modeled; }
   void report_handle(const char* function, unsigned position, const char* kind, HandleState state) const;
   /// True, and reported, when the place for a result is NULL.
   [[nodiscard]] bool missing(const char* function, unsigned position, const void* output) const;
@@ -146,7 +165,11 @@ class System {
   [[nodiscard]] NTSTATUS publish(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
   [[nodiscard]] NTSTATUS unmap_range(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
 
-  // absent_functions.cpp
+  // interface.cpp
+  [[nodiscard]] NTSTATUS take_slot(const char* function);
+  void refuse_version(const char* function, ULONG version, const char* offered) const;
+
+  // Of functions that are not there yet.
   NTSTATUS absent(const char* function) const;
 
   SystemDescription description_;

@@ -713,6 +713,9 @@ typedef struct _DMA_IOMMU_INTERFACE_EX {
 NTKERNELAPI NTSTATUS IoGetIommuInterfaceEx(_In_ ULONG Version, _In_ ULONGLONG Flags,
                                            _Out_ PDMA_IOMMU_INTERFACE_EX InterfaceOut);
 
+/* The older way to version 1. */
+NTKERNELAPI NTSTATUS IoGetIommuInterface(_In_ ULONG Version, _Out_ PDMA_IOMMU_INTERFACE InterfaceOut);
+
 #ifdef __cplusplus
 }
 #endif

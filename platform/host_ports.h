@@ -3,7 +3,10 @@
 // What it does: adapts sim::Host. What it does not do: anything of its own.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "api/ports.h"
@@ -49,11 +52,25 @@ class HostMemoryPort final : public api::MemoryPort {
 
 class PlatformServices final : public api::HostServices {
  public:
-  explicit PlatformServices(std::vector<api::Diagnostic>& diagnostics) : diagnostics_(diagnostics) {}
+  PlatformServices(sim::Host& host, std::vector<api::Diagnostic>& diagnostics)
+      : host_(host), diagnostics_(diagnostics) {}
 
   [[nodiscard]] std::unique_ptr<api::Mutex> make_mutex() override { return std::make_unique<Lock>(); }
   /// Polls follow each other as fast as their accesses: nothing to add.
   void relax() override {}
+  /// The worker is a host thread that is there while there is work.
+  void queue_work(std::function<void()> work) override {
+    work_.push_back(std::move(work));
+    if (working_) return;
+    working_ = true;
+    host_.spawn("passive_worker", [this] {
+      for (; !work_.empty(); work_.pop_front()) work_.front()();
+      working_ = false;
+    });
+  }
+  [[nodiscard]] const void* current_thread() const override {
+    return sc_core::sc_get_current_process_handle().get_process_object();
+  }
   void report(const api::Diagnostic& diagnostic) override { diagnostics_.push_back(diagnostic); }
 
  private:
@@ -65,7 +82,22 @@ class PlatformServices final : public api::HostServices {
    private:
     sim::HostMutex mutex_;
   };
+  sim::Host& host_;
   std::vector<api::Diagnostic>& diagnostics_;
+  std::deque<std::function<void()>> work_;
+  bool working_ = false;
+};
+
+/// A message to the host's interrupt socket.
+class HostInterruptPort final : public api::InterruptPort {
+ public:
+  HostInterruptPort(sim::Host& host, std::uint8_t vector) : host_(host), vector_(vector) {}
+  [[nodiscard]] Message message() const override { return {sim::Host::kInterruptBase, vector_}; }
+  void connect(std::function<void()> handler) override { host_.on_interrupt(vector_, std::move(handler)); }
+
+ private:
+  sim::Host& host_;
+  std::uint8_t vector_;
 };
 
 }  // namespace iommu::platform

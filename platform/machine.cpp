@@ -13,7 +13,9 @@ namespace iommu::platform {
 namespace {
 
 constexpr core::Address kNicRegisters = 0xFEB00000;  // one page for each NIC
-constexpr std::uint8_t kFirstVector = 0x40;
+constexpr std::uint8_t kFirstFaultVector = 0x20;     // of IOMMUs, one each
+constexpr std::size_t kFaultVectors = 0x20;
+constexpr std::uint8_t kFirstVector = 0x40;  // of devices
 // Windows up to this size are filled with known bytes, and what is read from them is compared.
 constexpr std::uint64_t kVerifiedWindowBytes = std::uint64_t{64} << 20;
 
@@ -90,13 +92,16 @@ vtd::Capabilities capabilities_of(const IommuConfig& config) {
 
 class Machine::Ports {
  public:
-  explicit Ports(Machine& machine) : memory(*machine.host), services(machine.diagnostics) {
+  explicit Ports(Machine& machine) : memory(*machine.host), services(*machine.host, machine.diagnostics) {
     for (const IommuInstance& iommu : machine.iommus) {
+      const auto vector = static_cast<std::uint8_t>(kFirstFaultVector + registers.size() % kFaultVectors);
       registers.push_back(std::make_unique<HostRegisterPort>(*machine.host, iommu.config->base_address));
+      fault_interrupts.push_back(std::make_unique<HostInterruptPort>(*machine.host, vector));
     }
     pdos.resize(machine.devices.size());
   }
   std::vector<std::unique_ptr<HostRegisterPort>> registers;
+  std::vector<std::unique_ptr<HostInterruptPort>> fault_interrupts;
   HostMemoryPort memory;
   PlatformServices services;
   std::vector<std::array<std::uint64_t, 8>> pdos;  // only their addresses mean something
@@ -238,6 +243,7 @@ void Machine::build_system() {
     unit.name = "iommu." + iommus[i].config->name;
     unit.registers = ports_->registers[i].get();
     unit.register_base = iommus[i].config->base_address;
+    unit.fault_interrupt = ports_->fault_interrupts[i].get();
     unit.host_address_bits = iommus[i].config->host_address_bits;
     unit.invalidation = config.ddi.invalidation == InvalidationInterface::Queued ? api::InvalidationPath::Queue
                                                                                  : api::InvalidationPath::Registers;

@@ -48,6 +48,16 @@ void Host::relax() {
   if (threads != nullptr) threads->yield();
 }
 
+const void* Host::current_thread() const { return threads == nullptr ? this : threads->current(); }
+
+void Host::run_work() {
+  while (!work.empty()) {
+    const std::function<void()> item = std::move(work.front());
+    work.pop_front();
+    item();
+  }
+}
+
 std::size_t Host::reported(const std::string& function, const std::string& text) const {
   return static_cast<std::size_t>(std::count_if(diagnostics.begin(), diagnostics.end(), [&](const Diagnostic& d) {
     return d.function == function && (d.object + ": " + d.message).find(text) != std::string::npos;

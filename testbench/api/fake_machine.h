@@ -36,13 +36,19 @@ class Host final : public iommu::api::HostServices {
   explicit Host(Breaches& breaches) : breaches_(breaches) {}
   std::unique_ptr<iommu::api::Mutex> make_mutex() override;
   void relax() override;
+  void queue_work(std::function<void()> item) override { work.push_back(std::move(item)); }
+  const void* current_thread() const override;
   void report(const Diagnostic& diagnostic) override { diagnostics.push_back(diagnostic); }
 
   /// Diagnostics of this function whose object or message contains `text`.
   [[nodiscard]] std::size_t reported(const std::string& function, const std::string& text) const;
 
   std::vector<Diagnostic> diagnostics;
+  /// Runs what is queued for the passive-level worker, what that queues included, on the calling thread.
+  void run_work();
+
   std::vector<std::function<void()>> on_relax;
+  std::deque<std::function<void()>> work;
   Threads* threads = nullptr;
   unsigned locks_held = 0;
   std::uint64_t locks_taken = 0;
