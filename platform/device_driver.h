@@ -7,14 +7,13 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "platform/interface_probe.h"
 #include "platform/machine.h"
 
 namespace iommu::platform {
 
 class DeviceDriver {
  public:
-  DeviceDriver(Machine& machine, std::size_t index, InterfaceCounters& counters);
+  DeviceDriver(Machine& machine, std::size_t index);
   virtual ~DeviceDriver() = default;
 
   /// The driver's life, on a host thread: brings the device up, works, takes it down.
@@ -49,7 +48,7 @@ class DeviceDriver {
 
   Machine& machine_;
   std::size_t index_;
-  InterfaceProbe interface_;
+  DMA_IOMMU_INTERFACE_EX interface_{};
 
  private:
   PIOMMU_DMA_DEVICE token_ = nullptr;

@@ -21,8 +21,7 @@ ULONG permissions_of(Permissions permissions) {
 
 }  // namespace
 
-GeneratorDriver::GeneratorDriver(Machine& machine, std::size_t index, InterfaceCounters& counters)
-    : DeviceDriver(machine, index, counters) {
+GeneratorDriver::GeneratorDriver(Machine& machine, std::size_t index) : DeviceDriver(machine, index) {
   const GeneratorConfig& g = device().config->generator;
   // Aligned for the largest leaf that fits, as a driver that asks for contiguous memory would get it.
   std::uint64_t alignment = core::kPageBytes;

@@ -11,7 +11,7 @@ namespace iommu::platform {
 class GeneratorDriver final : public DeviceDriver {
  public:
   /// Throws ConfigError when memory has no room for the window.
-  GeneratorDriver(Machine& machine, std::size_t index, InterfaceCounters& counters);
+  GeneratorDriver(Machine& machine, std::size_t index);
 
   [[nodiscard]] std::uint64_t work_done() const override { return device().generator->counters().completed; }
   [[nodiscard]] std::uint64_t work_total() const override { return device().config->generator.count; }

@@ -92,10 +92,12 @@ vtd::Capabilities capabilities_of(const IommuConfig& config) {
 
 class Machine::Ports {
  public:
-  explicit Ports(Machine& machine) : memory(*machine.host), services(*machine.host, machine.diagnostics) {
+  explicit Ports(Machine& machine)
+      : memory(*machine.host, machine.monitor), services(*machine.host, machine.diagnostics) {
     for (const IommuInstance& iommu : machine.iommus) {
       const auto vector = static_cast<std::uint8_t>(kFirstFaultVector + registers.size() % kFaultVectors);
-      registers.push_back(std::make_unique<HostRegisterPort>(*machine.host, iommu.config->base_address));
+      registers.push_back(std::make_unique<HostRegisterPort>(*machine.host, iommu.config->base_address,
+                                                             registers.size(), machine.monitor));
       fault_interrupts.push_back(std::make_unique<HostInterruptPort>(*machine.host, vector));
     }
     pdos.resize(machine.devices.size());
@@ -273,6 +275,7 @@ void Machine::build_system() {
   description.memory = &ports_->memory;
   description.frames = &frames;
   description.host = &ports_->services;
+  description.observer = &monitor;
   system = std::make_unique<api::System>(std::move(description));
   host->system = system.get();
 }

@@ -22,6 +22,7 @@
 #include "models/tlm/translation_unit.h"
 #include "models/vtd/front_end.h"
 #include "platform/config.h"
+#include "platform/interface_monitor.h"
 #include "platform/physical_frames.h"
 
 namespace iommu::platform {
@@ -70,6 +71,7 @@ class Machine {
   std::unique_ptr<PlatformHost> host;
   std::vector<IommuInstance> iommus;
   std::vector<DeviceInstance> devices;
+  InterfaceMonitor monitor;  ///< of the calls of `system`
   std::unique_ptr<api::System> system;
   std::vector<api::Diagnostic> diagnostics;  ///< of system software, in order
 

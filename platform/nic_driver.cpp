@@ -19,8 +19,7 @@ std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + PAGE_SIZE - 1) 
 
 }  // namespace
 
-NicDriver::NicDriver(Machine& machine, std::size_t index, InterfaceCounters& counters)
-    : DeviceDriver(machine, index, counters) {
+NicDriver::NicDriver(Machine& machine, std::size_t index) : DeviceDriver(machine, index) {
   read_capture();
   buffer_stride_ = whole_pages(settings().buffer_bytes);
   allocate(rx_, settings().rx_ring);

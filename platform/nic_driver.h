@@ -16,7 +16,7 @@ namespace iommu::platform {
 class NicDriver final : public DeviceDriver {
  public:
   /// Opens the capture. Throws ConfigError for one that can't be used, for packets that don't fit into a buffer, and when memory has no room.
-  NicDriver(Machine& machine, std::size_t index, InterfaceCounters& counters);
+  NicDriver(Machine& machine, std::size_t index);
 
   [[nodiscard]] std::uint64_t work_done() const override { return device().nic->handled() + transmitted_; }
   [[nodiscard]] std::uint64_t work_total() const override { return received_total_ + to_transmit_.size(); }

@@ -176,6 +176,26 @@ void counter_lines(const std::string& title, const Json& node, std::string& out)
   out += line + "\n";
 }
 
+std::string count_at(const Json& node, const char* group, const char* counter) {
+  return grouped(node.contains(group) ? node.at(group).value(counter, std::uint64_t{0}) : 0);
+}
+
+/// The interface's functions that were called, with what they cost.
+void interface_block(const Json& result, std::string& out) {
+  if (!result.contains("ddi")) return;
+  Block block({"function", "calls", "failed", "mean ns", "reg rd", "reg wr", "mem rd", "mem wr"});
+  for (const auto& item : result.at("ddi").items()) {
+    const Json& function = item.value();
+    const std::uint64_t calls = function.value("calls", std::uint64_t{0});
+    if (calls == 0) continue;
+    const double mean = function.contains("latency") ? function.at("latency").value("mean_ns", 0.0) : 0.0;
+    block.add({item.key(), grouped(calls), grouped(function.value("failures", std::uint64_t{0})), fixed(mean, 1),
+               count_at(function, "registers", "reads"), count_at(function, "registers", "writes"),
+               count_at(function, "memory", "reads"), count_at(function, "memory", "writes")});
+  }
+  if (!block.empty()) out += "\n" + block.text();
+}
+
 // What system software and drivers reported; the first few, all of them are in result.json.
 void diagnostic_lines(const Json& result, std::string& out) {
   constexpr std::size_t kShown = 5;
@@ -204,21 +224,18 @@ std::string to_table(const Json& result) {
   stage_block("stage", result, out);
   outcome_block(result, whole, out);
   master_block(result, whole, out);
+  interface_block(result, out);
 
   std::string counters;
-  for (const char* group : {"iommu", "memory", "bus", "host", "ddi", "payload"}) {
+  for (const char* group : {"iommu", "memory", "bus", "host", "payload"}) {
     if (!result.contains(group)) continue;
-    const bool instances = std::string(group) == "iommu" || std::string(group) == "ddi";
-    if (!instances) {
+    if (std::string(group) != "iommu") {
       counter_lines(group, result.at(group), counters);
-    } else {
-      for (const auto& item : result.at(group).items()) {
-        // A function's latency summary belongs in result.json; here its counts are enough.
-        Json scalars = item.value();
-        if (scalars.is_object()) scalars.erase("latency");
-        counter_lines(std::string(group) + "." + item.key(), scalars.is_object() ? scalars : Json{{"value", scalars}},
-                      counters);
-      }
+      continue;
+    }
+    for (const auto& item : result.at(group).items()) {
+      const Json& node = item.value();
+      counter_lines("iommu." + item.key(), node.is_object() ? node : Json{{"value", node}}, counters);
     }
   }
   if (!counters.empty()) out += "\n" + counters;

@@ -11,7 +11,8 @@
 //   outcomes  { hit, merged, walk, fault...: summary, may have "stages" }
 //   masters   { device: { requests, bytes, faults, latency, stages, outcomes } }
 //   iommu     { "0": { counters } }
-//   memory, bus, host, payload { counters }, ddi { function: { calls, ... } }
+//   memory, bus, host, payload { counters }
+//   ddi       { function: { calls, failures, latency, registers and memory { reads, writes } }, outside_of_calls: the last two }
 // Members that are not there are not shown; further ones are written to result.json as they are.
 #pragma once
 

@@ -144,6 +144,27 @@ ordered_json access_json(const sim::HostAccessCounters& counters) {
   return {{"reads", counters.reads}, {"writes", counters.writes}, {"bytes", counters.bytes}};
 }
 
+void add_accesses(ordered_json& json, const AccessCounts& counts) {
+  json["registers"] = {{"reads", counts.register_reads}, {"writes", counts.register_writes}};
+  json["memory"] = {{"reads", counts.memory_reads}, {"writes", counts.memory_writes}};
+}
+
+// All functions of version 2; those of version 1 when they were called.
+ordered_json ddi_json(const InterfaceMonitor& monitor) {
+  ordered_json ddi = ordered_json::object();
+  for (std::size_t i = 0; i < api::kFunctions; ++i) {
+    const auto which = static_cast<api::Function>(i);
+    const FunctionCounters& counters = monitor.of(which);
+    if (i >= api::kV2Functions && counters.calls == 0) continue;
+    ordered_json function = {{"calls", counters.calls}, {"failures", counters.failures}};
+    function["latency"] = latency_json(counters.duration);
+    add_accesses(function, counters.accesses);
+    ddi[api::function_name(which)] = std::move(function);
+  }
+  add_accesses(ddi["outside_of_calls"], monitor.outside_of_calls());
+  return ddi;
+}
+
 const char* severity_name(api::Severity severity) {
   switch (severity) {
     case api::Severity::Note:
@@ -159,7 +180,7 @@ const char* severity_name(api::Severity severity) {
 }  // namespace
 
 ordered_json measured_part(const Machine& machine, const std::vector<std::unique_ptr<DeviceDriver>>& drivers,
-                           const InterfaceCounters& interface_counters, core::Tick end) {
+                           core::Tick end) {
   sim::DmaStatistics all;
   ordered_json masters = ordered_json::object();
   ordered_json payload = {{"checked", 0}, {"corrupted", 0}};
@@ -215,13 +236,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
                     {"errors", host.errors},
                     {"access_ns", nanoseconds(host.access_time)},
                     {"interrupts", host.interrupts}};
-  ordered_json& ddi = result["ddi"] = ordered_json::object();
-  for (std::size_t i = 0; i < interface_counters.size(); ++i) {
-    const FunctionCounters& counters = interface_counters[i];
-    ordered_json function = {{"calls", counters.calls}, {"failures", counters.failures}};
-    function["latency"] = latency_json(counters.duration);
-    ddi[function_name(static_cast<InterfaceFunction>(i))] = std::move(function);
-  }
+  result["ddi"] = ddi_json(machine.monitor);
   ordered_json& diagnostics = result["diagnostics"] = ordered_json::array();
   const std::uint64_t late = machine.memory->out_of_order();
   if (late > all.requests / 4) {

@@ -14,6 +14,6 @@ namespace iommu::platform {
 /// result_writer.h says which members there are. `end` is the simulated time that counts as the run's length.
 [[nodiscard]] nlohmann::ordered_json measured_part(const Machine& machine,
                                                    const std::vector<std::unique_ptr<DeviceDriver>>& drivers,
-                                                   const InterfaceCounters& interface_counters, core::Tick end);
+                                                   core::Tick end);
 
 }  // namespace iommu::platform

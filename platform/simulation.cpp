@@ -18,9 +18,9 @@ class RealSimulation final : public Simulation {
   explicit RealSimulation(const Config& config) : config_(config), machine_(config_) {
     for (std::size_t i = 0; i < machine_.devices.size(); ++i) {
       if (machine_.devices[i].generator != nullptr) {
-        drivers_.push_back(std::make_unique<GeneratorDriver>(machine_, i, counters_));
+        drivers_.push_back(std::make_unique<GeneratorDriver>(machine_, i));
       } else {
-        drivers_.push_back(std::make_unique<NicDriver>(machine_, i, counters_));
+        drivers_.push_back(std::make_unique<NicDriver>(machine_, i));
       }
     }
     for (const auto& driver : drivers_) {
@@ -56,7 +56,7 @@ class RealSimulation final : public Simulation {
       machine_.diagnostics.push_back({api::Severity::Warning, "driver", "device " + driver->device().config->name,
                                       "had not finished when the simulation ended"});
     }
-    return measured_part(machine_, drivers_, counters_, end);
+    return measured_part(machine_, drivers_, end);
   }
 
  private:
@@ -88,7 +88,6 @@ class RealSimulation final : public Simulation {
 
   Config config_;
   Machine machine_;
-  InterfaceCounters counters_{};
   std::vector<std::unique_ptr<DeviceDriver>> drivers_;
 };
 

@@ -44,7 +44,15 @@ Json measured() {
           {"outcomes", {{"hit", {{"count", 5U}, {"mean_ns", 2.0}, {"stages", {{"iotlb", summary(5, 2)}}}}}}}}},
         {"nic,1", {{"requests", 1U}, {"bytes", 64U}, {"faults", 0U}, {"latency", summary(1, 380)}}}}},
       {"iommu", {{"0", {{"iotlb", {{"hits", 6U}, {"misses", 4000U}, {"merged", 0U}}}, {"walk_reads", 16U}}}}},
-      {"ddi", {{"MapLogicalRangeEx", {{"calls", 2U}, {"latency", summary(2, 500)}}}}},
+      {"ddi",
+       {{"MapLogicalRangeEx",
+         {{"calls", 2U},
+          {"failures", 1U},
+          {"latency", summary(2, 500)},
+          {"registers", {{"reads", 4U}, {"writes", 1U}}},
+          {"memory", {{"reads", 0U}, {"writes", 1024U}}}}},
+        {"DeleteDevice", {{"calls", 0U}}},
+        {"outside_of_calls", {{"registers", {{"reads", 9U}, {"writes", 5U}}}}}}},
       {"memory", {{"reads", 26U}, {"utilisation", 0.125}}},
       {"payload", {{"corrupted", 0U}}}};
 }
@@ -143,9 +151,11 @@ TEST_CASE("the terminal's table") {
             "dma0                       9  5,760,000         1\n"
             "nic,1                      1         64         0\n"
             "\n"
+            "function               calls    failed   mean ns    reg rd    reg wr    mem rd    mem wr\n"
+            "MapLogicalRangeEx          2         1     500.0         4         1         0     1,024\n"
+            "\n"
             "iommu.0                iotlb.hits 6, iotlb.misses 4,000, walk_reads 16\n"
-            "memory                 reads 26, utilisation 0.125\n"
-            "ddi.MapLogicalRangeEx  calls 2\n");
+            "memory                 reads 26, utilisation 0.125\n");
 }
 
 TEST_CASE("counters break before column 100, UTF-8 counts by characters") {

@@ -1,0 +1,71 @@
+#include "platform/interface_monitor.h"
+
+#include <systemc>
+
+#include "models/tlm/time.h"
+
+namespace iommu::platform {
+
+namespace {
+
+const void* current_thread() { return sc_core::sc_get_current_process_handle().get_process_object(); }
+
+}  // namespace
+
+void AccessCounts::add(const Access& access) {
+  if (access.space == Access::Space::Registers) {
+    ++(access.write ? register_writes : register_reads);
+  } else {
+    ++(access.write ? memory_writes : memory_reads);
+  }
+}
+
+void InterfaceMonitor::entered(api::Function function) {
+  Call call;
+  call.function = function;
+  call.begin = sim::now_ticks();
+  if (log_ != nullptr && log_->chosen.test(static_cast<std::size_t>(function))) {
+    call.log = log_;
+    call.index = log_->calls.size();
+    LoggedCall logged;
+    logged.function = function;
+    logged.begin = call.begin;
+    log_->calls.push_back(logged);
+  }
+  running_[current_thread()].push_back(call);
+}
+
+void InterfaceMonitor::returned(api::Function function, NTSTATUS status) {
+  const auto thread = running_.find(current_thread());
+  if (thread == running_.end()) return;
+  const Call call = thread->second.back();
+  thread->second.pop_back();
+  // The kernel may give the object of a thread that has ended to another one.
+  if (thread->second.empty()) running_.erase(thread);
+  const core::Tick end = sim::now_ticks();
+  FunctionCounters& counters = functions_[static_cast<std::size_t>(function)];
+  ++counters.calls;
+  if (!NT_SUCCESS(status)) ++counters.failures;
+  counters.duration.add(end - call.begin);
+  if (call.log != nullptr && call.log == log_) {
+    log_->calls[call.index].end = end;
+    log_->calls[call.index].status = status;
+  }
+}
+
+void InterfaceMonitor::accessed(const Access& access) {
+  const Call* call = nullptr;
+  if (!running_.empty()) {
+    const auto thread = running_.find(current_thread());
+    if (thread != running_.end()) call = &thread->second.back();
+  }
+  (call == nullptr ? outside_ : functions_[static_cast<std::size_t>(call->function)].accesses).add(access);
+  if (log_ == nullptr) return;
+  if (call == nullptr) {
+    if (log_->outside_of_calls) log_->accesses.push_back({access, std::nullopt});
+  } else if (call->log == log_) {
+    log_->accesses.push_back({access, call->index});
+  }
+}
+
+}  // namespace iommu::platform
