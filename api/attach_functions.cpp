@@ -13,22 +13,21 @@ NTSTATUS System::attach_device_ex(PIOMMU_DMA_DOMAIN domain_handle, PIOMMU_DMA_DE
   const std::shared_ptr<DeviceToken> device = find_device(kFunction, 2, dma_device);
   if (!device) return STATUS_INVALID_PARAMETER_2;
   enter_requester(kFunction, *device->requester, device->name);
-  const NTSTATUS status = attach_locked(kFunction, domain, device);
+  const NTSTATUS status = lost(kFunction, *device) ? STATUS_INVALID_PARAMETER_2
+                                                   : attach_locked(kFunction, domain, *device->requester, device);
   leave_requester(*device->requester);
   return status;
 }
 
-NTSTATUS System::attach_locked(const char* function, const std::shared_ptr<Domain>& domain,
+NTSTATUS System::attach_locked(const char* function, const std::shared_ptr<Domain>& domain, Requester& requester,
                                const std::shared_ptr<DeviceToken>& device) {
-  Requester& requester = *device->requester;
   const LockGuard lock(*domain->mutex);
   if (lost(function, *domain)) return STATUS_INVALID_PARAMETER_1;
-  if (lost(function, *device)) return STATUS_INVALID_PARAMETER_2;
   if (requester.domain) return STATUS_INVALID_PARAMETER;
   const std::size_t unit = *requester.pdo.unit;
   RemappingDriver& driver = *drivers_[unit];
+  if ((available_domain_types(requester) >> domain->type & 1u) == 0) return STATUS_ACCESS_DENIED;
   const bool pass_through = domain->type == DomainTypePassThrough;
-  if (pass_through && !driver.features().pass_through) return STATUS_ACCESS_DENIED;
 
   auto attachment = std::find_if(domain->attachments.begin(), domain->attachments.end(),
                                  [&](const Domain::Attachment& other) { return other.unit == unit; });
@@ -58,15 +57,13 @@ NTSTATUS System::detach_device_ex(PIOMMU_DMA_DEVICE dma_device) {
   const std::shared_ptr<DeviceToken> device = find_device(kFunction, 1, dma_device);
   if (!device) return STATUS_INVALID_PARAMETER_1;
   enter_requester(kFunction, *device->requester, device->name);
-  const NTSTATUS status = detach_locked(kFunction, device);
+  const bool attached = !lost(kFunction, *device) && device->requester->attached_by == device;
+  const NTSTATUS status = attached ? detach_locked(*device->requester) : STATUS_INVALID_PARAMETER_1;
   leave_requester(*device->requester);
   return status;
 }
 
-NTSTATUS System::detach_locked(const char* function, const std::shared_ptr<DeviceToken>& device) {
-  if (lost(function, *device)) return STATUS_INVALID_PARAMETER_1;
-  Requester& requester = *device->requester;
-  if (requester.attached_by != device) return STATUS_INVALID_PARAMETER_1;
+NTSTATUS System::detach_locked(Requester& requester) {
   const std::shared_ptr<Domain> domain = requester.domain;
   const LockGuard lock(*domain->mutex);
   const std::size_t unit = *requester.pdo.unit;

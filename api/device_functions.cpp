@@ -1,6 +1,4 @@
 // CreateDevice, DeleteDevice, QueryAvailableDomainTypes.
-#include <algorithm>
-
 #include "api/system.h"
 
 namespace iommu::api {
@@ -8,15 +6,14 @@ namespace iommu::api {
 NTSTATUS System::create_device(PDEVICE_OBJECT device_object, PIOMMU_DEVICE_CREATION_CONFIGURATION device_config,
                                PIOMMU_DMA_DEVICE* dma_device_out) {
   constexpr const char* kFunction = "CreateDevice";
-  const auto found = std::find_if(requesters_.begin(), requesters_.end(),
-                                  [&](const auto& requester) { return requester->pdo.object == device_object; });
-  if (found == requesters_.end()) {
+  Requester* found = find_requester(device_object);
+  if (found == nullptr) {
     report(
         Severity::Warning, kFunction, "device object",
         device_object == nullptr ? "parameter 1 is NULL" : "parameter 1 is no physical device object of this system");
     return STATUS_INVALID_PARAMETER;
   }
-  Requester& requester = **found;
+  Requester& requester = *found;
   if (!requester.pdo.unit) return STATUS_NOT_FOUND;
   if (device_config != nullptr) return STATUS_INVALID_PARAMETER_2;
   if (missing(kFunction, 3, dma_device_out)) return STATUS_INVALID_PARAMETER_3;
@@ -43,6 +40,9 @@ NTSTATUS System::delete_device(PIOMMU_DMA_DEVICE dma_device) {
     status = STATUS_INVALID_PARAMETER_1;
   } else if (requester.attached_by == device) {
     status = STATUS_RESOURCE_IN_USE;
+  } else if (device->state_change) {
+    report(Severity::Warning, kFunction, device->name, "its state-change callback is still registered");
+    status = STATUS_RESOURCE_IN_USE;
   } else {
     device->deleted = true;
     devices_.erase(dma_device);
@@ -57,10 +57,7 @@ void System::query_available_domain_types(PIOMMU_DMA_DEVICE dma_device, PULONG a
   *available_domains = 0;
   const std::shared_ptr<DeviceToken> device = find_device(kFunction, 1, dma_device);
   if (!device) return;
-  *available_domains = 1u << DomainTypeTranslate;
-  if (drivers_[*device->requester->pdo.unit]->features().pass_through) {
-    *available_domains |= 1u << DomainTypePassThrough;
-  }
+  *available_domains = available_domain_types(*device->requester);
 }
 
 }  // namespace iommu::api

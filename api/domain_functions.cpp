@@ -147,6 +147,11 @@ NTSTATUS System::delete_domain(PIOMMU_DMA_DOMAIN domain_handle) {
   return STATUS_SUCCESS;
 }
 
-NTSTATUS System::configure_domain(PIOMMU_DMA_DOMAIN, PDOMAIN_CONFIGURATION) { return absent("ConfigureDomain"); }
+// Only domains whose tables the caller manages can be configured, and this architecture offers none (OP-5): whatever the
+// configuration says, the domain is of the wrong type.
+NTSTATUS System::configure_domain(PIOMMU_DMA_DOMAIN domain_handle, PDOMAIN_CONFIGURATION) {
+  (void)find_domain("ConfigureDomain", 1, domain_handle);
+  return STATUS_INVALID_PARAMETER_1;
+}
 
 }  // namespace iommu::api

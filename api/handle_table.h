@@ -63,6 +63,14 @@ class HandleTable {
     return state == HandleState::Good ? slots_[index].object : nullptr;
   }
 
+  /// Calls visit(object) for each object, which must not insert or erase.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const Slot& slot : slots_) {
+      if (slot.object != nullptr) visit(*slot.object);
+    }
+  }
+
   /// Makes a good handle stale.
   void erase(const Opaque* handle) {
     const std::size_t index = reinterpret_cast<std::uintptr_t>(handle) & (kMaxSlots - 1);

@@ -32,6 +32,7 @@ struct Domain {
   std::unique_ptr<LogicalSpace> space;  ///< Translate only
   std::unique_ptr<PageTable> table;     ///< Translate only
   std::vector<Attachment> attachments;
+  bool flush_noted = false;  ///< the diagnostic about flushes has been given
 };
 
 /// The hardware behind one PDO; what is attached is this, not a token (docs/ddi-decisions.md, OP-10).
@@ -40,7 +41,17 @@ struct Requester {
   std::unique_ptr<Mutex> mutex;              ///< held while it is attached, detached or loses a token
   const char* busy_with = nullptr;           ///< function that holds the mutex
   std::shared_ptr<Domain> domain;            ///< attached to
-  std::shared_ptr<DeviceToken> attached_by;  ///< the token that it was attached through
+  std::shared_ptr<DeviceToken> attached_by;  ///< the token that it was attached through; none: by version 1
+};
+
+/// A driver's state-change callback.
+struct StateChangeRegistration {
+  PIOMMU_INTERFACE_STATE_CHANGE_CALLBACK callback = nullptr;
+  PVOID context = nullptr;
+  IOMMU_INTERFACE_STATE_CHANGE_FIELDS fields{};  ///< of interest, and known
+  ULONG announced_types = 0;                     ///< latest mask that was or is going to be delivered
+  std::unique_ptr<Mutex> delivery;               ///< held while the callback runs
+  bool gone = false;                             ///< unregistered: what is still queued is dropped
 };
 
 /// What CreateDevice makes (IOMMU_DMA_DEVICE).
@@ -48,6 +59,7 @@ struct DeviceToken {
   std::string name;  ///< "device nic0", for diagnostics
   Requester* requester = nullptr;
   bool deleted = false;
+  std::shared_ptr<StateChangeRegistration> state_change;  ///< none: no callback
 };
 
 }  // namespace iommu::api

@@ -68,7 +68,7 @@ class InterruptPort {
 };
 
 /// A lock between host threads: lock() lets simulated time pass until it is free. Not recursive. It stands for a spin
-/// lock: nobody holds one while calling a driver back or waiting for work that other threads do.
+/// lock: nobody holds one while calling a driver back, but for locks that only order the calls of one callback.
 class Mutex {
  public:
   virtual ~Mutex() = default;

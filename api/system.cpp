@@ -174,6 +174,24 @@ std::shared_ptr<DeviceToken> System::find_device(const char* function, unsigned 
   return device;
 }
 
+Requester* System::find_requester(const PDEVICE_OBJECT object) const {
+  const auto found = std::find_if(requesters_.begin(), requesters_.end(),
+                                  [&](const auto& requester) { return requester->pdo.object == object; });
+  return found == requesters_.end() ? nullptr : found->get();
+}
+
+void System::report_leftovers() const {
+  devices_.for_each([&](const DeviceToken& device) {
+    report(
+        Severity::Warning, "teardown", device.name,
+        device.state_change ? "was not deleted, and its state-change callback is still registered" : "was not deleted");
+  });
+  domains_.for_each([&](const Domain& domain) {
+    report(Severity::Warning, "teardown", domain.name,
+           domain.attachments.empty() ? "was not deleted" : "was not deleted, and devices are attached to it");
+  });
+}
+
 // OP-29: races on one device are the caller's bug; they are reported, and the calls take effect one after the other.
 void System::enter_requester(const char* function, Requester& requester, const std::string& device) {
   if (requester.busy_with != nullptr) {

@@ -6,8 +6,8 @@
 // holds. What it does not do: reach hardware except through the ports of the description, keep global state (see
 // api/interface.h for the one exception), or know threads: see api/ports.h.
 //
-// Functions that this version does not have answer STATUS_NOT_IMPLEMENTED: flushes, input mappings, identity ranges,
-// fault reporting, domain configuration, state-change callbacks, reserved ranges.
+// Version 1 of the interface acts on the same objects. What a machine's owner and its user change while it runs (DMA
+// Guard's inputs) are functions of System, too, and no part of the interface.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +42,14 @@ class System {
   [[nodiscard]] NTSTATUS invalidate_all();
   /// The device's unit drops all translations of the domain that the device is attached to.
   [[nodiscard]] NTSTATUS invalidate_device(PIOMMU_DMA_DEVICE dma_device);
+  /// Reports everything that drivers have left: device tokens, callbacks, domains.
+  void report_leftovers() const;
+
+  // DMA Guard's inputs, as they change while the machine runs; drivers hear of what that changes for them through their
+  // state-change callbacks, on the passive-level worker. A device that is not there is ignored. policy_functions.cpp
+  void set_screen_locked(bool locked);
+  void set_external(PDEVICE_OBJECT physical_device_object, bool external);
+  void set_opt_in(PDEVICE_OBJECT physical_device_object, RemappingOptIn opt_in);
 
   // The interface's functions, with the parameters and statuses of the fact sheet. interface.cpp
   NTSTATUS get_interface(ULONG version, ULONGLONG flags, PDMA_IOMMU_INTERFACE_EX interface_out);
@@ -135,6 +143,7 @@ class System {
                                                     PIOMMU_DMA_DOMAIN handle) const;
   [[nodiscard]] std::shared_ptr<DeviceToken> find_device(const char* function, unsigned position,
                                                          PIOMMU_DMA_DEVICE handle) const;
+  [[nodiscard]] Requester* find_requester(const PDEVICE_OBJECT object) const;
   [[nodiscard]] bool modeled() const { return description_.policy.profile == Profile::Modeled; }
   void report_handle(const char* function, unsigned position, const char* kind, HandleState state) const;
   /// True, and reported, when the place for a result is NULL.
@@ -154,10 +163,27 @@ class System {
   [[nodiscard]] NTSTATUS build_space(Domain& domain, const DomainShape& shape, bool with_allocator,
                                      const std::vector<IOMMU_DMA_RESERVED_REGION>& regions);
 
-  // attach_functions.cpp, with the requester's mutex held
+  // attach_functions.cpp, with the requester's mutex held; `device` is null for version 1
   [[nodiscard]] NTSTATUS attach_locked(const char* function, const std::shared_ptr<Domain>& domain,
-                                       const std::shared_ptr<DeviceToken>& device);
-  [[nodiscard]] NTSTATUS detach_locked(const char* function, const std::shared_ptr<DeviceToken>& device);
+                                       Requester& requester, const std::shared_ptr<DeviceToken>& device);
+  [[nodiscard]] NTSTATUS detach_locked(Requester& requester);
+
+  // v1_functions.cpp
+  /// The device behind a PDO; null with the reason in `status`.
+  [[nodiscard]] Requester* find_v1_device(const char* function, PDEVICE_OBJECT object, unsigned position,
+                                          NTSTATUS& status) const;
+
+  // policy_functions.cpp
+  [[nodiscard]] ULONG available_domain_types(const Requester& requester) const;
+  void announce_changes();
+
+  // state_change_functions.cpp
+  void deliver(StateChangeRegistration& registration, ULONG available_types);
+  [[nodiscard]] bool inside_callback(const char* function, const std::string& object) const;
+
+  // flush_functions.cpp
+  [[nodiscard]] NTSTATUS flush_whole(Domain& domain);
+  void note_flush(const char* function, Domain& domain) const;
 
   // map_functions.cpp
   [[nodiscard]] bool describe_physical(const IOMMU_MAP_PHYSICAL_ADDRESS* description, std::vector<PageRun>& runs) const;
@@ -181,6 +207,7 @@ class System {
   std::optional<std::size_t> slot_;  // of interface.h
   std::uint16_t serial_ = 0;         // distinguishes handles of systems that had a slot
   std::uint64_t domains_made_ = 0;
+  std::vector<const void*> in_callback_;  // threads that run a state-change callback
 
   HandleTable<Domain, IOMMU_DMA_DOMAIN> domains_;
   HandleTable<DeviceToken, IOMMU_DMA_DEVICE> devices_;

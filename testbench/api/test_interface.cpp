@@ -1,5 +1,5 @@
-// IoGetIommuInterfaceEx (sheet 2.4, OP-30) and what a table of functions is good for: two systems stay apart, the ninth
-// is refused, members that this version does not have say so.
+// IoGetIommuInterfaceEx, IoGetIommuInterface (sheet 2.4, 2.5, OP-30) and what a table of functions is good for: two systems
+// stay apart, the ninth is refused.
 //
 //   condition                                       status
 //   ----------------------------------------------  -------------------------------------------
@@ -7,6 +7,8 @@
 //   Flags not zero                                  STATUS_INVALID_PARAMETER_2
 //   InterfaceOut NULL                               STATUS_INVALID_PARAMETER_3
 //   outside of any system; a system without IOMMU   STATUS_NOT_SUPPORTED
+//   IoGetIommuInterface: Version other than 1       STATUS_INVALID_PARAMETER_1, diagnostic
+//   IoGetIommuInterface: InterfaceOut NULL          STATUS_INVALID_PARAMETER_2
 //   ninth system                                    STATUS_INSUFFICIENT_RESOURCES, diagnostic
 //   the unit can't be started                       the status of the start (test_vtd_driver.cpp)
 #if __has_include(<catch2/catch_all.hpp>)
@@ -40,6 +42,46 @@ TEST_CASE("IoGetIommuInterfaceEx fills exactly the bytes of version 2", "[interf
   CHECK(machine.host.diagnostics.empty());
 }
 
+TEST_CASE("IoGetIommuInterfaceEx fills exactly the bytes of version 1", "[interface]") {
+  fake::Machine machine;
+  alignas(8) unsigned char storage[sizeof(DMA_IOMMU_INTERFACE_EX)];
+  std::memset(storage, 0xA5, sizeof storage);
+  auto* interface_out = reinterpret_cast<PDMA_IOMMU_INTERFACE_EX>(storage);
+  CHECK(IoGetIommuInterfaceEx(1, 0, interface_out) == STATUS_SUCCESS);
+  CHECK(interface_out->Size == 120);
+  CHECK(interface_out->Version == 1);
+  for (std::size_t i = 120; i < sizeof storage; ++i) CHECK(storage[i] == 0xA5);
+  for (std::size_t i = 16; i < 120; i += 8) {
+    std::uint64_t member = 0;
+    std::memcpy(&member, storage + i, 8);
+    CHECK(member != 0);
+    CHECK(member != 0xA5A5A5A5A5A5A5A5);
+  }
+  // DMA_IOMMU_INTERFACE_EX_VERSION without a number names version 1.
+  DMA_IOMMU_INTERFACE_EX again{};
+  CHECK(IoGetIommuInterfaceEx(DMA_IOMMU_INTERFACE_EX_VERSION, 0, &again) == STATUS_SUCCESS);
+  CHECK(again.Version == 1);
+}
+
+TEST_CASE("IoGetIommuInterface gives version 1's functions", "[interface]") {
+  fake::Machine machine;
+  alignas(8) unsigned char storage[sizeof(DMA_IOMMU_INTERFACE) + 8];
+  std::memset(storage, 0xA5, sizeof storage);
+  auto* old = reinterpret_cast<PDMA_IOMMU_INTERFACE>(storage);
+  CHECK(IoGetIommuInterface(DMA_IOMMU_INTERFACE_VERSION, old) == STATUS_SUCCESS);
+  CHECK(old->Version == 1);
+  for (std::size_t i = 112; i < sizeof storage; ++i) CHECK(storage[i] == 0xA5);
+  DMA_IOMMU_INTERFACE_EX extended{};
+  REQUIRE(IoGetIommuInterfaceEx(1, 0, &extended) == STATUS_SUCCESS);
+  CHECK(std::memcmp(storage + 8, &extended.V1, 104) == 0);
+  std::memset(storage, 0xA5, sizeof storage);
+  CHECK(IoGetIommuInterface(2, old) == STATUS_INVALID_PARAMETER_1);
+  CHECK(IoGetIommuInterface(0, nullptr) == STATUS_INVALID_PARAMETER_1);
+  CHECK(machine.host.reported("IoGetIommuInterface", "offers version 1") == 2);
+  CHECK(IoGetIommuInterface(1, nullptr) == STATUS_INVALID_PARAMETER_2);
+  for (const unsigned char byte : storage) CHECK(byte == 0xA5);
+}
+
 TEST_CASE("IoGetIommuInterfaceEx refuses with the caller's structure untouched", "[interface]") {
   fake::Machine machine;
   alignas(8) unsigned char storage[sizeof(DMA_IOMMU_INTERFACE_EX)];
@@ -64,6 +106,9 @@ TEST_CASE("IoGetIommuInterfaceEx outside of a system, and where there is no IOMM
   CHECK(IoGetIommuInterfaceEx(2, 0, &interface_out) == STATUS_NOT_SUPPORTED);
   CHECK(IoGetIommuInterfaceEx(1, 0, &interface_out) == STATUS_NOT_SUPPORTED);
   CHECK(IoGetIommuInterfaceEx(3, 0, &interface_out) == STATUS_INVALID_PARAMETER_1);
+  DMA_IOMMU_INTERFACE old{};
+  CHECK(IoGetIommuInterface(1, &old) == STATUS_NOT_SUPPORTED);
+  CHECK(IoGetIommuInterface(1, nullptr) == STATUS_INVALID_PARAMETER_2);
   fake::Options options;
   options.units.clear();
   fake::Machine machine(options);
@@ -139,51 +184,6 @@ TEST_CASE("The ninth system is refused until another one is gone", "[interface]"
   CHECK(ninth.open() == STATUS_SUCCESS);
   CHECK(ninth.v2().DeleteDomain(dead_domain) == STATUS_INVALID_PARAMETER_1);
   CHECK(ninth.host.reported("DeleteDomain", "is a handle of another system") == 1);
-}
-
-TEST_CASE("Members that this version does not have answer STATUS_NOT_IMPLEMENTED and touch nothing", "[interface]") {
-  fake::Machine machine;
-  const auto& v2 = machine.v2();
-  const PIOMMU_DMA_DOMAIN domain = machine.domain(32);
-  const PIOMMU_DMA_DEVICE device = machine.device("nic0");
-  REQUIRE(v2.AttachDeviceEx(domain, device) == STATUS_SUCCESS);
-  const fake::Snapshot before = fake::snapshot(machine);
-  const auto accesses = machine.units[0]->accesses;
-  auto physical = fake::contiguous(0x1000, 0x1000);
-  IOMMU_DMA_LOGICAL_ADDRESS_TOKEN token{};
-  IOMMU_DMA_LOGICAL_ADDRESS_TOKEN_MAPPED_SEGMENT segment{};
-  PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN token_out = &token;
-  INPUT_MAPPING_ELEMENT element{0x77};
-  ULONG length = 0x77;
-  DOMAIN_CONFIGURATION configuration{};
-  IOMMU_INTERFACE_STATE_CHANGE_FIELDS fields{};
-  fields.AvailableDomainTypes = 1;
-  static unsigned called;
-  called = 0;
-  const PIOMMU_INTERFACE_STATE_CHANGE_CALLBACK callback = [](PIOMMU_INTERFACE_STATE_CHANGE, PVOID) { ++called; };
-
-  CHECK(v2.FlushDomain(domain) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.FlushDomainByVaList(domain, TRUE, 0, nullptr) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.QueryInputMappings(machine.pdo("nic0"), &element, 4, &length) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.MapIdentityRangeEx(domain, 3, &physical) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.UnmapIdentityRangeEx(domain, &physical) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.SetDeviceFaultReportingEx(device, 0, TRUE, nullptr) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.ConfigureDomain(domain, &configuration) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.RegisterInterfaceStateChangeCallback(callback, nullptr, device, &fields) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.UnregisterInterfaceStateChangeCallback(callback, device) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.ReserveLogicalAddressRange(domain, 0x1000, nullptr, nullptr, nullptr, &token_out) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.FreeReservedLogicalAddressRange(&token) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.MapReservedLogicalRange(&token, 0, 3, &physical, &segment) == STATUS_NOT_IMPLEMENTED);
-  CHECK(v2.UnmapReservedLogicalRange(&segment) == STATUS_NOT_IMPLEMENTED);
-
-  CHECK(fake::snapshot(machine) == before);
-  CHECK(machine.units[0]->accesses == accesses);
-  CHECK(machine.host.diagnostics.size() == 13);
-  CHECK(machine.host.reported("MapReservedLogicalRange", "STATUS_NOT_IMPLEMENTED") == 1);
-  CHECK(called == 0);
-  CHECK(element.InputMappingId == 0x77);
-  CHECK(length == 0x77);
-  CHECK(token_out == &token);
 }
 
 TEST_CASE("A description that contradicts itself is refused with a sentence", "[interface]") {
