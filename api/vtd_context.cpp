@@ -73,7 +73,7 @@ bool VtdDriver::bind(const std::vector<core::RequesterId>& requesters, const Add
     }
     requests.push_back(Invalidation::iotlb_domain(0));
     requests.push_back(Invalidation::iotlb_domain(binding.domain_id));
-    return execute(requests);
+    return execute(requests.data(), requests.size());
   }
   return unit_.cap(vtd::cap::RWBF) == 0 || unit_.flush_write_buffer();
 }
@@ -92,7 +92,7 @@ bool VtdDriver::unbind(const std::vector<core::RequesterId>& requesters) {
   }
   if (requests.empty()) return true;
   for (const std::uint16_t domain_id : domain_ids) requests.push_back(Invalidation::iotlb_domain(domain_id));
-  return execute(requests);
+  return execute(requests.data(), requests.size());
 }
 
 NTSTATUS VtdDriver::attach(const std::vector<core::RequesterId>& requesters, const AddressSpaceBinding& binding) {

@@ -156,13 +156,14 @@ void VtdDriver::release_domain_id(std::uint16_t domain_id) { free_domain_ids_.in
 
 // ---- Invalidation -----------------------------------------------------------------------------------------------
 
-bool VtdDriver::execute(const std::vector<Invalidation>& requests) {
+bool VtdDriver::execute(const Invalidation* requests, std::size_t count) {
   using Result = VtdInvalidation::Result;
   if (unit_.given_up()) return false;
-  Result result = invalidation_->execute(requests);
+  Result result = invalidation_->execute(requests, count);
   if (result == Result::Refused) {
     // Over-invalidation is always legal.
-    result = invalidation_->execute({Invalidation::context_global(), Invalidation::iotlb_global()});
+    const Invalidation everything[] = {Invalidation::context_global(), Invalidation::iotlb_global()};
+    result = invalidation_->execute(everything, 2);
   }
   if (result == Result::Refused) {
     unit_.report(Severity::Error, "invalidation", "global invalidation was refused: the unit is given up");
@@ -188,7 +189,7 @@ NTSTATUS VtdDriver::invalidate(std::uint16_t domain_id, std::uint64_t first_page
   const Invalidation request = selective
                                    ? Invalidation::iotlb_pages(domain_id, first_page >> mask << mask, mask, leaf_only)
                                    : Invalidation::iotlb_domain(domain_id);
-  return execute({request}) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+  return execute(&request, 1) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
 NTSTATUS VtdDriver::invalidate_all() {

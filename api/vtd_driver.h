@@ -52,7 +52,11 @@ class VtdDriver final : public RemappingDriver {
   [[nodiscard]] bool take_frames(std::size_t count);
   [[nodiscard]] bool enable();
   void give_frames_back();
-  [[nodiscard]] bool execute(const std::vector<Invalidation>& requests);
+  [[nodiscard]] bool execute(const Invalidation* requests, std::size_t count);
+  template <std::size_t Count>
+  [[nodiscard]] bool execute(const Invalidation (&requests)[Count]) {
+    return execute(requests, Count);
+  }
 
   // vtd_context.cpp: root and context tables.
   [[nodiscard]] bool make_context_tables(const std::vector<core::RequesterId>& requesters);

@@ -55,10 +55,10 @@ vtd::Record128 encode_wait(std::uint32_t generation, core::Address status) {
 
 VtdRegisterInvalidation::VtdRegisterInvalidation(VtdUnit& unit) : unit_(unit), mutex_(unit.host().make_mutex()) {}
 
-VtdInvalidation::Result VtdRegisterInvalidation::execute(const std::vector<Invalidation>& requests) {
+VtdInvalidation::Result VtdRegisterInvalidation::execute(const Invalidation* requests, std::size_t count) {
   const LockGuard lock(*mutex_);
-  for (const Invalidation& request : requests) {
-    const Result result = one(request);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result result = one(requests[i]);
     if (result != Result::Done) return result;
   }
   return Result::Done;
@@ -126,25 +126,35 @@ bool VtdQueuedInvalidation::start() {
   return unit_.set_control(vtd::gcmd::QIE, vtd::gsts::QIES, true);
 }
 
-VtdInvalidation::Result VtdQueuedInvalidation::execute(const std::vector<Invalidation>& requests) {
-  std::uint32_t generation = 0;
-  {
-    const LockGuard lock(*mutex_);
-    if (!submit(requests, generation)) return Result::NoAnswer;
-  }
-  return wait_for(generation);
+VtdQueuedInvalidation::Submission::~Submission() {
+  if (!linked) return;
+  if (older != nullptr) older->newer = newer;
+  (newer != nullptr ? newer->older : queue.newest_) = older;
 }
 
-bool VtdQueuedInvalidation::submit(const std::vector<Invalidation>& requests, std::uint32_t& generation) {
-  const auto count = static_cast<std::uint32_t>(requests.size() + 1);
-  if (!wait_for_space(count)) return false;
-  generation = ++generation_;
-  in_flight_[generation] = Submission{tail_, count, false};
-  for (const Invalidation& request : requests) {
-    const vtd::Record128 record = encode(request, unit_);
+VtdInvalidation::Result VtdQueuedInvalidation::execute(const Invalidation* requests, std::size_t count) {
+  Submission submission(*this);
+  {
+    const LockGuard lock(*mutex_);
+    if (!submit(requests, count, submission)) return Result::NoAnswer;
+  }
+  return wait_for(submission);
+}
+
+bool VtdQueuedInvalidation::submit(const Invalidation* requests, std::size_t count, Submission& submission) {
+  submission.count = static_cast<std::uint32_t>(count + 1);
+  if (!wait_for_space(submission.count)) return false;
+  submission.generation = ++generation_;
+  submission.first = tail_;
+  submission.older = newest_;
+  if (newest_ != nullptr) newest_->newer = &submission;
+  newest_ = &submission;
+  submission.linked = true;
+  for (std::size_t i = 0; i < count; ++i) {
+    const vtd::Record128 record = encode(requests[i], unit_);
     put(record.lo, record.hi);
   }
-  const vtd::Record128 wait = encode_wait(generation, status_);
+  const vtd::Record128 wait = encode_wait(submission.generation, status_);
   put(wait.lo, wait.hi);
   unit_.write(vtd::IQT, std::uint64_t{tail_} * descriptor::kBytes);
   return true;
@@ -168,23 +178,21 @@ bool VtdQueuedInvalidation::wait_for_space(std::uint32_t count) {
   });
 }
 
-VtdInvalidation::Result VtdQueuedInvalidation::wait_for(std::uint32_t generation) {
+VtdInvalidation::Result VtdQueuedInvalidation::wait_for(const Submission& submission) {
   // Completion is the usual case; the error bit is a register read and is looked at now and then only.
   constexpr unsigned kPollsPerErrorCheck = 16;
   unsigned polls = 0;
   const bool done = unit_.poll("completion of invalidations", [&] {
     const auto reached = static_cast<std::uint32_t>(unit_.memory().read64(status_));
-    if (static_cast<std::int32_t>(reached - generation) >= 0) return true;
+    if (static_cast<std::int32_t>(reached - submission.generation) >= 0) return true;
     if (++polls % kPollsPerErrorCheck == 0 && vtd::fsts::IQE.get(unit_.read(vtd::FSTS)) != 0) {
       const LockGuard lock(*mutex_);
       if (vtd::fsts::IQE.get(unit_.read(vtd::FSTS)) != 0) recover();
     }
     return false;
   });
-  const bool refused = in_flight_[generation].refused;
-  in_flight_.erase(generation);
   if (!done) return Result::NoAnswer;
-  return refused ? Result::Refused : Result::Done;
+  return submission.refused ? Result::Refused : Result::Done;
 }
 
 // The queue stands still at a descriptor that the unit refused (6.5.2.10). Its submission's wait takes its place, so
@@ -199,23 +207,18 @@ void VtdQueuedInvalidation::recover() {
                "descriptor " + std::to_string(index) + " (" + hex(lo) + ", " + hex(hi) +
                    ") was refused, IQERCD.IQEI = " + std::to_string(code));
   // Complete submissions whose threads have not looked yet may have stood at the same place: the newest one is meant.
-  std::uint32_t owner = 0;
-  std::uint32_t position = 0;
-  Submission* refused = nullptr;
-  for (auto& [generation, submission] : in_flight_) {
-    const std::uint32_t offset = (index + kDescriptors - submission.first) % kDescriptors;
-    if (offset >= submission.count) continue;
-    owner = generation;
-    position = offset;
-    refused = &submission;
-  }
-  if (refused == nullptr || position + 1 == refused->count) {
+  const auto position = [&](const Submission& submission) {
+    return (index + kDescriptors - submission.first) % kDescriptors;
+  };
+  Submission* refused = newest_;
+  while (refused != nullptr && position(*refused) >= refused->count) refused = refused->older;
+  if (refused == nullptr || position(*refused) + 1 == refused->count) {
     unit_.report(Severity::Error, "queued invalidation", "the unit refuses even a wait descriptor and is given up");
     unit_.give_up();
     return;
   }
   refused->refused = true;
-  const vtd::Record128 wait = encode_wait(owner, status_);
+  const vtd::Record128 wait = encode_wait(refused->generation, status_);
   unit_.memory().write64(at, wait.lo);
   unit_.memory().write64(at + 8, wait.hi);
   unit_.write(vtd::FSTS, vtd::fsts::IQE.of(1));

@@ -2,13 +2,13 @@
 //
 // What it does: carries out a list of context-cache and IOTLB invalidations in order, with draining where the unit has
 // it, and returns when the unit says that all of it is complete. Several threads may submit to the queue at a time.
-// What it does not do: decide what to invalidate (VtdDriver), or know interrupts: completion is polled.
+// Nothing on the way allocates memory unless something has to be reported, so that a call that must not allocate may
+// invalidate. What it does not do: decide what to invalidate (VtdDriver), or know interrupts: completion is polled.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <vector>
 
 #include "api/ports.h"
 #include "api/vtd_unit.h"
@@ -48,14 +48,15 @@ class VtdInvalidation {
     NoAnswer,  ///< the poll limit was reached; reported
   };
   virtual ~VtdInvalidation() = default;
-  [[nodiscard]] virtual Result execute(const std::vector<Invalidation>& requests) = 0;
+  /// Carries out `count` requests, at least one.
+  [[nodiscard]] virtual Result execute(const Invalidation* requests, std::size_t count) = 0;
 };
 
 /// Through CCMD, IVA and IOTLB.
 class VtdRegisterInvalidation final : public VtdInvalidation {
  public:
   explicit VtdRegisterInvalidation(VtdUnit& unit);
-  [[nodiscard]] Result execute(const std::vector<Invalidation>& requests) override;
+  [[nodiscard]] Result execute(const Invalidation* requests, std::size_t count) override;
 
  private:
   [[nodiscard]] Result one(const Invalidation& request);
@@ -75,18 +76,29 @@ class VtdQueuedInvalidation final : public VtdInvalidation {
   /// `queue` and `status` are frames that the unit owns; start() zeroes them and turns the queue on.
   VtdQueuedInvalidation(VtdUnit& unit, core::Address queue, core::Address status);
   [[nodiscard]] bool start();
-  [[nodiscard]] Result execute(const std::vector<Invalidation>& requests) override;
+  [[nodiscard]] Result execute(const Invalidation* requests, std::size_t count) override;
 
  private:
+  // On the stack of the thread that waits for it; in the list from submit() until the thread leaves execute().
   struct Submission {
+    explicit Submission(VtdQueuedInvalidation& in) : queue(in) {}
+    ~Submission();
+    Submission(const Submission&) = delete;
+    Submission& operator=(const Submission&) = delete;
+
+    VtdQueuedInvalidation& queue;
+    std::uint32_t generation = 0;
     std::uint32_t first = 0;  // index of its first descriptor
     std::uint32_t count = 0;  // with its wait
     bool refused = false;
+    bool linked = false;
+    Submission* older = nullptr;
+    Submission* newer = nullptr;
   };
 
-  [[nodiscard]] bool submit(const std::vector<Invalidation>& requests, std::uint32_t& generation);
+  [[nodiscard]] bool submit(const Invalidation* requests, std::size_t count, Submission& submission);
   [[nodiscard]] bool wait_for_space(std::uint32_t count);
-  [[nodiscard]] Result wait_for(std::uint32_t generation);
+  [[nodiscard]] Result wait_for(const Submission& submission);
   void put(std::uint64_t lo, std::uint64_t hi);
   void recover();
 
@@ -97,7 +109,7 @@ class VtdQueuedInvalidation final : public VtdInvalidation {
   std::uint32_t tail_ = 0;
   std::uint32_t head_ = 0;  // as last read: the unit may be further
   std::uint32_t generation_ = 0;
-  std::map<std::uint32_t, Submission> in_flight_;  // by generation
+  Submission* newest_ = nullptr;  // of those whose threads wait
 };
 
 }  // namespace iommu::api

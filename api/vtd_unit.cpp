@@ -36,16 +36,10 @@ void VtdUnit::write_at(const regs::Register& reg, std::uint32_t base, std::uint6
   }
 }
 
-bool VtdUnit::poll(const std::string& what, const std::function<bool()>& done) {
-  for (std::uint64_t polls = 0; polls < poll_limit_; ++polls) {
-    if (done()) return true;
-    if (given_up_) return false;
-    host_.relax();
-  }
+void VtdUnit::no_answer(const char* what) {
   give_up();
   report(Severity::Error, "waiting for hardware",
          "gave up after " + std::to_string(poll_limit_) + " polls: " + what + " did not happen");
-  return false;
 }
 
 void VtdUnit::command(const regs::Field& control, bool on) {
@@ -56,8 +50,8 @@ void VtdUnit::command(const regs::Field& control, bool on) {
 bool VtdUnit::set_control(const regs::Field& control, const regs::Field& status, bool on) {
   const LockGuard lock(*command_mutex_);
   command(control, on);
-  return poll(std::string("GSTS.") + status.name + " = " + (on ? "1" : "0"),
-              [&] { return (status.get(read(vtd::GSTS)) != 0) == on; });
+  const std::string what = std::string("GSTS.") + status.name + " = " + (on ? "1" : "0");
+  return poll(what.c_str(), [&] { return (status.get(read(vtd::GSTS)) != 0) == on; });
 }
 
 bool VtdUnit::set_root_pointer() {

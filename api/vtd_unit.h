@@ -2,11 +2,10 @@
 //
 // What it does: reads and writes registers by their description, knows VER, CAP and ECAP, polls with a limit, and
 // changes GCMD by the rules of specification 11.4.4 (one control at a time, rebuilt from GSTS). What it does not do:
-// tables, invalidation, policy.
+// tables, invalidation, policy. Reading, writing and polling allocate no memory unless something has to be reported.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,7 +33,17 @@ class VtdUnit {
   void write_iotlb(const regs::Register& reg, std::uint64_t value) { write_at(reg, iotlb_base(), value); }
 
   /// Polls until `done`; when the limit is reached, reports that `what` did not happen and gives the unit up.
-  [[nodiscard]] bool poll(const std::string& what, const std::function<bool()>& done);
+  /// `done` is a function of no arguments.
+  template <typename Done>
+  [[nodiscard]] bool poll(const char* what, Done&& done) {
+    for (std::uint64_t polls = 0; polls < poll_limit_; ++polls) {
+      if (done()) return true;
+      if (given_up_) return false;
+      host_.relax();
+    }
+    no_answer(what);
+    return false;
+  }
 
   /// Sets a level control of GCMD and waits for its status.
   [[nodiscard]] bool set_control(const regs::Field& control, const regs::Field& status, bool on);
@@ -58,6 +67,7 @@ class VtdUnit {
   [[nodiscard]] std::uint64_t read_at(const regs::Register& reg, std::uint32_t base) const;
   void write_at(const regs::Register& reg, std::uint32_t base, std::uint64_t value);
   void command(const regs::Field& control, bool on);
+  void no_answer(const char* what);
 
   std::string name_;
   RegisterPort& registers_;
