@@ -9,8 +9,6 @@ namespace iommu::api {
 
 namespace {
 
-constexpr std::uint64_t kPageMask = core::kPageBytes - 1;
-
 /// The width that an allocator configuration asks for (OP-3); 0 when there is to be no allocator, nothing when the
 /// configuration is wrong.
 std::optional<unsigned> allocator_width(IOMMU_DMA_DOMAIN_TYPE type, const IOMMU_DMA_LOGICAL_ALLOCATOR_CONFIG* config) {
@@ -28,7 +26,6 @@ bool copy_regions(const IOMMU_DMA_RESERVED_REGION* list, std::vector<IOMMU_DMA_R
   std::map<std::uint64_t, std::uint64_t> taken;  // first page -> end
   for (const IOMMU_DMA_RESERVED_REGION* region = list; region != nullptr; region = region->RegionNext) {
     const std::uint64_t first = region->Base >> core::kPageShift;
-    constexpr std::uint64_t kAllPages = std::uint64_t{1} << 52;
     if ((region->Base & kPageMask) != 0 || region->NumberOfPages == 0) return false;
     if (region->NumberOfPages > kAllPages - first) return false;
     const std::uint64_t end = first + region->NumberOfPages;
@@ -139,7 +136,7 @@ NTSTATUS System::delete_domain(PIOMMU_DMA_DOMAIN domain_handle) {
   if (!domain) return STATUS_INVALID_PARAMETER_1;
   const LockGuard lock(*domain->mutex);
   if (lost(kFunction, *domain)) return STATUS_INVALID_PARAMETER_1;
-  if (!domain->attachments.empty()) return STATUS_RESOURCE_IN_USE;
+  if (!domain->attachments.empty() || domain->tokens != 0) return STATUS_RESOURCE_IN_USE;
   domain->deleted = true;
   domains_.erase(domain_handle);
   // Mappings that are left go with the tables (OP-8).

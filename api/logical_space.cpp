@@ -39,17 +39,17 @@ bool LogicalSpace::reserve(std::uint64_t first, std::uint64_t pages) {
   return true;
 }
 
-void LogicalSpace::claim(std::uint64_t first, std::uint64_t pages) {
-  owned_[first] = Interval{first + pages, Owner::Mapping};
+void LogicalSpace::claim(std::uint64_t first, std::uint64_t pages, Owner owner) {
+  owned_[first] = Interval{first + pages, owner};
 }
 
-std::optional<std::uint64_t> LogicalSpace::allocate(std::uint64_t pages, std::uint64_t min_page,
-                                                    std::uint64_t max_page) {
+std::optional<std::uint64_t> LogicalSpace::allocate(std::uint64_t pages, std::uint64_t min_page, std::uint64_t max_page,
+                                                    Owner owner) {
   if (!buddy_) return std::nullopt;
   const std::optional<std::uint64_t> first = buddy_->allocate(pages, min_page, max_page);
   if (!first) return std::nullopt;
   live_[*first] = pages;
-  claim(*first, pages);
+  claim(*first, pages, owner);
   return first;
 }
 
@@ -65,12 +65,13 @@ void LogicalSpace::release(std::uint64_t first, std::uint64_t pages) {
     const auto it = owned_.find(first_ending_after(page)->first);
     const std::uint64_t interval_first = it->first;
     const std::uint64_t interval_end = it->second.end;
+    const Owner owner = it->second.owner;
     if (interval_first < page) {
       it->second.end = page;
     } else {
       owned_.erase(it);
     }
-    if (interval_end > end) owned_[end] = Interval{interval_end, Owner::Mapping};
+    if (interval_end > end) owned_[end] = Interval{interval_end, owner};
     page = interval_end;
   }
   if (buddy_) release_blocks(first, end);

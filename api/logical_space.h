@@ -1,6 +1,6 @@
 // Who owns which page of a domain's logical address space.
 //
-// What it does: keeps the ranges that mappings and reserved regions occupy, answers whether a range is free or wholly
+// What it does: keeps the ranges that mappings, tokens and reserved regions occupy, answers whether a range is free or wholly
 // of one kind, and runs the domain's allocator, if it has one: a block is reusable when the last of its pages is
 // released. What it does not do: page tables, physical addresses, permissions, locks. Pages mapped with
 // IOMMU_ACCESS_NONE are owned like any other.
@@ -19,6 +19,8 @@ class LogicalSpace {
  public:
   enum class Owner : std::uint8_t {
     Mapping,   ///< MapLogicalRangeEx
+    Identity,  ///< MapIdentityRangeEx
+    Token,     ///< ReserveLogicalAddressRange, mapped or not
     Reserved,  ///< a reserved region, or a range that the hardware does not translate
   };
 
@@ -40,13 +42,13 @@ class LogicalSpace {
   /// Claims a free range for ever, from the allocator as well. False when part of it has an owner or is outside.
   [[nodiscard]] bool reserve(std::uint64_t first, std::uint64_t pages);
   /// Claims a free range at an address of the caller's choice; for spaces without an allocator.
-  void claim(std::uint64_t first, std::uint64_t pages);
+  void claim(std::uint64_t first, std::uint64_t pages, Owner owner);
   /// Claims a range that the allocator chooses inside [min_page, max_page]; nothing when there is none.
   [[nodiscard]] std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t min_page,
-                                                      std::uint64_t max_page);
+                                                      std::uint64_t max_page, Owner owner);
   /// Takes the latest allocate() back as if it had not been; nothing else was done in between.
   void cancel(std::uint64_t first);
-  /// Releases a range that is all_owned() by Owner::Mapping.
+  /// Releases a range that is all_owned() by one owner other than Owner::Reserved.
   void release(std::uint64_t first, std::uint64_t pages);
 
   [[nodiscard]] const std::optional<BuddyAllocator>& allocator() const { return buddy_; }

@@ -11,6 +11,7 @@
 #include "api/logical_space.h"
 #include "api/page_table.h"
 #include "api/ports.h"
+#include "api/segment_map.h"
 
 namespace iommu::api {
 
@@ -33,6 +34,19 @@ struct Domain {
   std::unique_ptr<PageTable> table;     ///< Translate only
   std::vector<Attachment> attachments;
   bool flush_noted = false;  ///< the diagnostic about flushes has been given
+  std::size_t tokens = 0;    ///< ReservedRanges that are not freed
+};
+
+/// What ReserveLogicalAddressRange makes. Changes under the domain's mutex.
+struct ReservedRange {
+  enum class State : std::uint8_t { Live, Freeing, Freed };
+
+  IOMMU_DMA_LOGICAL_ADDRESS_TOKEN token{};  ///< what the driver reads; never read back, it may write it
+  std::string name;                         ///< "token 3", counted per system, for diagnostics
+  std::shared_ptr<Domain> domain;           ///< null when freed
+  std::uint64_t first_page = 0;             ///< logical
+  State state = State::Live;
+  SegmentMap segments{0};  ///< pages by their distance from first_page
 };
 
 /// The hardware behind one PDO; what is attached is this, not a token (docs/ddi-decisions.md, OP-10).

@@ -22,6 +22,7 @@ struct PageTable::Table {
   core::Address frame = 0;
   unsigned level = 1;
   unsigned used = 0;  // entries that are not zero
+  unsigned pins = 0;  // pinned ranges that touch it; at level 1
   std::array<std::uint64_t, kEntries> entries{};
   std::vector<std::unique_ptr<Table>> children;  // of 512, empty at level 1
 
@@ -99,26 +100,25 @@ unsigned PageTable::leaf_level(std::uint64_t logical, std::uint64_t physical, st
 }
 
 template <typename Visit>
-void PageTable::for_each_leaf(std::uint64_t logical, const std::vector<PageRun>& runs, Visit visit) const {
-  for (std::size_t i = 0; i < runs.size();) {
-    // Runs that continue each other are one.
-    PageRun run = runs[i];
-    for (++i; i < runs.size() && runs[i].first_page == run.first_page + run.pages; ++i) run.pages += runs[i].pages;
-    while (run.pages != 0) {
-      const unsigned level = leaf_level(logical, run.first_page, run.pages);
-      visit(logical, run.first_page, level);
-      logical += entry_pages(level);
-      run.first_page += entry_pages(level);
-      run.pages -= entry_pages(level);
-    }
+void PageTable::for_each_leaf(const MapPiece& piece, Visit visit) const {
+  std::uint64_t logical = piece.logical_page;
+  PageRun run = piece.run;
+  while (run.pages != 0) {
+    const unsigned level = leaf_level(logical, run.first_page, run.pages);
+    visit(logical, run.first_page, level);
+    logical += entry_pages(level);
+    run.first_page += entry_pages(level);
+    run.pages -= entry_pages(level);
   }
 }
 
-std::size_t PageTable::frames_to_map(std::uint64_t first_page, const std::vector<PageRun>& runs) const {
+// Tables that are lacking above the leaves which leaves(visit) yields as visit(logical, physical, level).
+template <typename Leaves>
+std::size_t PageTable::missing_tables(Leaves leaves) const {
   std::size_t count = 0;
   // Leaves come in ascending order, so a missing table is new exactly when it differs from the last one of its level.
   std::array<std::optional<std::uint64_t>, core::kMaxLevels + 1> last_missing;
-  for_each_leaf(first_page, runs, [&](std::uint64_t logical, std::uint64_t, unsigned leaf) {
+  leaves([&](std::uint64_t logical, std::uint64_t, unsigned leaf) {
     const Table* table = root_.get();
     for (unsigned level = geometry_.levels; level > leaf; --level) {
       if (table != nullptr) table = table->child(entry_index(logical, level));
@@ -131,19 +131,46 @@ std::size_t PageTable::frames_to_map(std::uint64_t first_page, const std::vector
   return count;
 }
 
-bool PageTable::map(std::uint64_t first_page, const std::vector<PageRun>& runs, core::Permissions permissions) {
+template <typename Leaves>
+bool PageTable::map_leaves(Leaves leaves, core::Permissions permissions) {
   if (permissions == core::Permissions::None) return true;
   Frames spare;
-  if (!reserve_frames(frames_to_map(first_page, runs), spare)) return false;
-  for_each_leaf(first_page, runs, [&](std::uint64_t logical, std::uint64_t physical, unsigned level) {
-    put_leaf(logical, physical, level, permissions, spare);
+  if (!reserve_frames(missing_tables(leaves), spare)) return false;
+  leaves([&](std::uint64_t logical, std::uint64_t physical, unsigned level) {
+    write_entry(build_path(logical, level, spare), entry_index(logical, level),
+                geometry_.format.leaf_entry(physical << core::kPageShift, permissions, level));
   });
   return_frames(spare);
   return true;
 }
 
-void PageTable::put_leaf(std::uint64_t logical, std::uint64_t physical, unsigned level, core::Permissions permissions,
-                         Frames& spare) {
+bool PageTable::map(std::uint64_t first_page, const std::vector<PageRun>& runs, core::Permissions permissions) {
+  return map_leaves(
+      [&](auto visit) {
+        std::uint64_t logical = first_page;
+        for (std::size_t i = 0; i < runs.size();) {
+          // Runs that continue each other are one.
+          PageRun run = runs[i];
+          for (++i; i < runs.size() && runs[i].first_page == run.first_page + run.pages; ++i) {
+            run.pages += runs[i].pages;
+          }
+          for_each_leaf({logical, run}, visit);
+          logical += run.pages;
+        }
+      },
+      permissions);
+}
+
+bool PageTable::map(const std::vector<MapPiece>& pieces, core::Permissions permissions) {
+  return map_leaves(
+      [&](auto visit) {
+        for (const MapPiece& piece : pieces) for_each_leaf(piece, visit);
+      },
+      permissions);
+}
+
+// The table at `level` for this page; it and those above it are made where they are lacking.
+PageTable::Table& PageTable::build_path(std::uint64_t logical, unsigned level, Frames& spare) {
   Table* table = root_.get();
   while (table->level > level) {
     const unsigned index = entry_index(logical, table->level);
@@ -154,50 +181,105 @@ void PageTable::put_leaf(std::uint64_t logical, std::uint64_t physical, unsigned
     }
     table = table->child(index);
   }
-  write_entry(*table, entry_index(logical, level),
-              geometry_.format.leaf_entry(physical << core::kPageShift, permissions, level));
+  return *table;
+}
+
+// ---- Pinned tables ----------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Calls visit(page) once for each table of level 1 that the range touches.
+template <typename Visit>
+void for_each_lowest_table(std::uint64_t first_page, std::uint64_t pages, Visit visit) {
+  const std::uint64_t last = first_page + pages - 1;
+  for (std::uint64_t table = first_page / kEntries; table <= last / kEntries; ++table) visit(table * kEntries);
+}
+
+}  // namespace
+
+// Tables above a pinned one have an entry that is not zero, so level 1 is where pins are counted.
+bool PageTable::pin(std::uint64_t first_page, std::uint64_t pages) {
+  Frames spare;
+  const std::size_t count = missing_tables(
+      [&](auto visit) { for_each_lowest_table(first_page, pages, [&](std::uint64_t page) { visit(page, 0, 1); }); });
+  if (!reserve_frames(count, spare)) return false;
+  for_each_lowest_table(first_page, pages, [&](std::uint64_t page) { ++build_path(page, 1, spare).pins; });
+  return true;
+}
+
+PageTable::Removal PageTable::unpin(std::uint64_t first_page, std::uint64_t pages) {
+  for_each_lowest_table(first_page, pages, [&](std::uint64_t page) { --lowest_table(page).pins; });
+  Removal removal{first_page, pages, true, {}};
+  Frames none;
+  clear(*root_, 0, first_page, first_page + pages - 1, none, removal);
+  return removal;
+}
+
+PageTable::Table& PageTable::lowest_table(std::uint64_t logical) {
+  Table* table = root_.get();
+  while (table->level > 1) table = table->child(entry_index(logical, table->level));
+  return *table;
+}
+
+void PageTable::map_pinned(std::uint64_t first_page, const PageRun& run, core::Permissions permissions) {
+  if (permissions == core::Permissions::None) return;
+  for (std::uint64_t done = 0; done < run.pages;) {
+    Table& table = lowest_table(first_page + done);
+    for (unsigned index = entry_index(first_page + done, 1); index < kEntries && done < run.pages; ++index, ++done) {
+      write_entry(table, index,
+                  geometry_.format.leaf_entry((run.first_page + done) << core::kPageShift, permissions, 1));
+    }
+  }
+}
+
+void PageTable::unmap_pinned(std::uint64_t first_page, std::uint64_t pages) {
+  for (std::uint64_t done = 0; done < pages;) {
+    Table& table = lowest_table(first_page + done);
+    for (unsigned index = entry_index(first_page + done, 1); index < kEntries && done < pages; ++index, ++done) {
+      if (table.entries[index] != 0) write_entry(table, index, 0);
+    }
+  }
 }
 
 // ---- Unmapping --------------------------------------------------------------------------------------------------
 
-// Tables that have to be put in place of leaves which [first, last] covers in part.
-std::size_t PageTable::frames_to_split(const Table& table, std::uint64_t base, std::uint64_t first,
-                                       std::uint64_t last) const {
-  // Only the entries that hold the ends of the range can be covered in part.
+// Tables that have to be put in place of leaves which a range covers in part. Only the entries that hold the ends of a
+// range can be covered in part; the ends ascend, so an entry is new exactly when it differs from the last one of its
+// level.
+std::size_t PageTable::frames_to_split(const std::vector<PageRange>& ranges) const {
   std::size_t count = 0;
-  const std::uint64_t step = entry_pages(table.level);
-  const std::uint64_t end = base + step * kEntries - 1;
-  std::optional<unsigned> done;
-  for (const std::uint64_t page : {std::max(first, base), std::min(last, end)}) {
-    const unsigned index = entry_index(page, table.level);
-    if (done == index) continue;
-    done = index;
-    const std::uint64_t entry_first = base + step * index;
-    const bool whole = first <= entry_first && last >= entry_first + step - 1;
-    if (whole || table.entries[index] == 0) continue;
-    if (const Table* child = table.child(index)) {
-      count += frames_to_split(*child, entry_first, first, last);
-      continue;
-    }
-    // A leaf: one table for it, and one for each entry of that table which is again covered in part.
-    ++count;
-    for (unsigned level = table.level - 1; level > 1; --level) {
-      const std::uint64_t size = entry_pages(level);
-      const bool head = first > entry_first && first % size != 0;
-      const bool tail = last < entry_first + step - 1 && (last + 1) % size != 0;
-      const bool same = head && tail && first / size == last / size;
-      count += (head ? 1u : 0u) + (tail ? 1u : 0u) - (same ? 1u : 0u);
+  std::array<std::optional<std::uint64_t>, core::kMaxLevels + 1> last_split;
+  for (const PageRange& range : ranges) {
+    const std::uint64_t last = range.first_page + range.pages - 1;
+    for (const std::uint64_t end : {range.first_page, last}) {
+      const Table* table = root_.get();  // null below a leaf
+      for (unsigned level = geometry_.levels; level > 1; --level) {
+        const std::uint64_t which = end / entry_pages(level);
+        const std::uint64_t entry_first = which * entry_pages(level);
+        if (range.first_page <= entry_first && last >= entry_first + entry_pages(level) - 1) break;
+        if (table != nullptr) {
+          const unsigned index = entry_index(end, level);
+          if (table->entries[index] == 0) break;
+          table = table->child(index);
+          if (table != nullptr) continue;
+        }
+        if (last_split[level] == which) continue;
+        last_split[level] = which;
+        ++count;
+      }
     }
   }
   return count;
 }
 
-std::optional<PageTable::Removal> PageTable::unmap(std::uint64_t first_page, std::uint64_t pages) {
-  const std::uint64_t last = first_page + pages - 1;
+std::optional<PageTable::Removal> PageTable::unmap(const std::vector<PageRange>& ranges) {
   Frames spare;
-  if (!reserve_frames(frames_to_split(*root_, 0, first_page, last), spare)) return std::nullopt;
-  Removal removal{first_page, pages, true, {}};
-  clear(*root_, 0, first_page, last, spare, removal);
+  if (!reserve_frames(frames_to_split(ranges), spare)) return std::nullopt;
+  const std::uint64_t first = ranges.front().first_page;
+  Removal removal{first, ranges.back().first_page + ranges.back().pages - first, true, {}};
+  for (const PageRange& range : ranges) {
+    clear(*root_, 0, range.first_page, range.first_page + range.pages - 1, spare, removal);
+  }
   return_frames(spare);
   return removal;
 }
@@ -214,7 +296,7 @@ void PageTable::clear(Table& table, std::uint64_t base, std::uint64_t first, std
     const bool whole = first <= entry_first && last >= entry_last;
     if (Table* child = table.child(index)) {
       if (!whole) clear(*child, entry_first, first, last, spare, removal);
-      if (!whole && child->used != 0) continue;
+      if (!whole && (child->used != 0 || child->pins != 0)) continue;
       write_entry(table, index, 0);
       collect(std::move(table.children[index]), removal.tables);
       removal.leaf_only = false;

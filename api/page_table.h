@@ -3,7 +3,8 @@
 // What it does: allocates and frees table frames, writes entries through the memory port in an order that hardware may
 // walk at any time, uses the largest leaves that addresses, policy and hardware allow, splits a leaf that is unmapped
 // in part, and gives empty tables back. Each operation first allocates every frame it needs: when one is missing it
-// changes nothing. What it does not do: invalidate caches (the caller does, then frees what unmap() took out), decide
+// changes nothing. Tables of a range can be pinned: they stay while they are empty, and 4 KiB pages are then mapped and
+// unmapped in them without allocating or freeing anything, host memory included. What it does not do: invalidate caches (the caller does, then frees what unmap() took out), decide
 // who owns which page, lock, or read entries back: a CPU finds the entries that it wrote in its own cache, so a mirror
 // in host memory stands for those loads and only stores become transactions.
 #pragma once
@@ -25,6 +26,18 @@ struct PageRun {
   std::uint64_t pages = 0;
 };
 
+/// Logical pages that are mapped to as many physical ones in a row.
+struct MapPiece {
+  std::uint64_t logical_page = 0;
+  PageRun run;
+};
+
+/// Logical pages in a row.
+struct PageRange {
+  std::uint64_t first_page = 0;
+  std::uint64_t pages = 0;
+};
+
 class PageTable {
  public:
   struct Geometry {
@@ -35,8 +48,8 @@ class PageTable {
 
   /// What unmap() did, for the invalidation that has to follow.
   struct Removal {
-    std::uint64_t first_page = 0;  ///< the range whose cached translations are stale: as asked for, widened to every
-    std::uint64_t pages = 0;       ///< large leaf that was split
+    std::uint64_t first_page = 0;  ///< a range that holds all cached translations that are stale: from the first page
+    std::uint64_t pages = 0;       ///< asked for to the last one, widened to every large leaf that was split
     bool leaf_only = true;         ///< no table was taken out or put in: intermediate entries stay valid
     std::vector<core::Address> tables;  ///< frames to free once the invalidation is complete
   };
@@ -53,9 +66,22 @@ class PageTable {
   /// Permissions::None nothing is written. False, and no change, when a frame is missing.
   [[nodiscard]] bool map(std::uint64_t first_page, const std::vector<PageRun>& runs, core::Permissions permissions);
 
-  /// Clears a range. Pages in it that are not mapped stay so. Nothing, and no change, when a frame for splitting a leaf
-  /// is missing.
-  [[nodiscard]] std::optional<Removal> unmap(std::uint64_t first_page, std::uint64_t pages);
+  /// The same for several pieces, which are disjoint and ascend in logical pages.
+  [[nodiscard]] bool map(const std::vector<MapPiece>& pieces, core::Permissions permissions);
+
+  /// Clears ranges, at least one, which are disjoint and ascend. Pages in them that are not mapped stay so. Nothing, and
+  /// no change, when a frame for splitting a leaf is missing.
+  [[nodiscard]] std::optional<Removal> unmap(const std::vector<PageRange>& ranges);
+
+  /// Builds the tables of an unmapped range down to level 1 and keeps them until unpin(). False, and no change, when a
+  /// frame is missing. Ranges that are pinned at a time are disjoint.
+  [[nodiscard]] bool pin(std::uint64_t first_page, std::uint64_t pages);
+  /// Ends pin() for a range that is unmapped again, and takes out the tables that are of no use any more.
+  [[nodiscard]] Removal unpin(std::uint64_t first_page, std::uint64_t pages);
+  /// Maps a run of unmapped pages inside a pinned range. With Permissions::None nothing is written.
+  void map_pinned(std::uint64_t first_page, const PageRun& run, core::Permissions permissions);
+  /// Clears a range inside a pinned one; no table is taken out.
+  void unmap_pinned(std::uint64_t first_page, std::uint64_t pages);
 
   /// Frees every table, the root included. No unit may use them any more; the object is of no further use.
   void release();
@@ -75,12 +101,14 @@ class PageTable {
   void write_entry(Table& table, unsigned index, std::uint64_t value);
   [[nodiscard]] unsigned leaf_level(std::uint64_t logical, std::uint64_t physical, std::uint64_t pages) const;
   template <typename Visit>
-  void for_each_leaf(std::uint64_t logical, const std::vector<PageRun>& runs, Visit visit) const;
-  [[nodiscard]] std::size_t frames_to_map(std::uint64_t first_page, const std::vector<PageRun>& runs) const;
-  void put_leaf(std::uint64_t logical, std::uint64_t physical, unsigned level, core::Permissions permissions,
-                Frames& spare);
-  [[nodiscard]] std::size_t frames_to_split(const Table& table, std::uint64_t base, std::uint64_t first,
-                                            std::uint64_t last) const;
+  void for_each_leaf(const MapPiece& piece, Visit visit) const;
+  template <typename Leaves>
+  [[nodiscard]] std::size_t missing_tables(Leaves leaves) const;
+  template <typename Leaves>
+  [[nodiscard]] bool map_leaves(Leaves leaves, core::Permissions permissions);
+  [[nodiscard]] Table& build_path(std::uint64_t logical, unsigned level, Frames& spare);
+  [[nodiscard]] Table& lowest_table(std::uint64_t logical);
+  [[nodiscard]] std::size_t frames_to_split(const std::vector<PageRange>& ranges) const;
   void clear(Table& table, std::uint64_t base, std::uint64_t first, std::uint64_t last, Frames& spare,
              Removal& removal);
   [[nodiscard]] std::unique_ptr<Table> split(std::uint64_t leaf, std::uint64_t base, unsigned level,

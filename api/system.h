@@ -17,9 +17,11 @@
 #include <vector>
 
 #include "api/handle_table.h"
+#include "api/map_arguments.h"
 #include "api/objects.h"
 #include "api/ports.h"
 #include "api/remapping_driver.h"
+#include "api/token_table.h"
 
 namespace iommu::api {
 
@@ -121,6 +123,7 @@ class System {
   [[nodiscard]] CallObserver* observer() const { return description_.observer; }
   [[nodiscard]] std::size_t device_count() const { return devices_.size(); }
   [[nodiscard]] std::size_t domain_count() const { return domains_.size(); }
+  [[nodiscard]] std::size_t token_count() const { return tokens_.size(); }
 
  private:
   /// What the units have in common; domains are made of it, so that every domain fits every unit.
@@ -185,11 +188,23 @@ class System {
   [[nodiscard]] NTSTATUS flush_whole(Domain& domain);
   void note_flush(const char* function, Domain& domain) const;
 
-  // map_functions.cpp
-  [[nodiscard]] bool describe_physical(const IOMMU_MAP_PHYSICAL_ADDRESS* description, std::vector<PageRun>& runs) const;
+  // map_functions.cpp; with the domain's mutex held
+  [[nodiscard]] std::optional<PhysicalPages> physical_pages(const IOMMU_MAP_PHYSICAL_ADDRESS* description) const;
   void explain_overlap(const char* function, const Domain& domain, std::uint64_t first_page, std::uint64_t pages) const;
-  [[nodiscard]] NTSTATUS publish(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
-  [[nodiscard]] NTSTATUS unmap_range(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
+  [[nodiscard]] NTSTATUS claim_range(const char* function, Domain& domain, std::uint64_t pages,
+                                     const Placement& placement, LogicalSpace::Owner owner, std::uint64_t& first_page);
+  void return_claim(Domain& domain, std::uint64_t first_page, std::uint64_t pages);
+  [[nodiscard]] NTSTATUS publish(const Domain& domain, std::uint64_t first_page, std::uint64_t pages);
+  [[nodiscard]] NTSTATUS invalidate(const Domain& domain, std::uint64_t first_page, std::uint64_t pages,
+                                    bool leaf_only);
+  [[nodiscard]] NTSTATUS finish_removal(const Domain& domain, const PageTable::Removal& removal);
+  [[nodiscard]] NTSTATUS unmap_ranges(Domain& domain, const std::vector<PageRange>& ranges);
+
+  // reserved_functions.cpp
+  [[nodiscard]] std::shared_ptr<ReservedRange> find_token(const char* function, PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN token);
+  [[nodiscard]] NTSTATUS free_locked(ReservedRange& range);
+  [[nodiscard]] NTSTATUS map_segment(ReservedRange& range, std::uint64_t first, const PhysicalPages& physical,
+                                     core::Permissions permissions);
 
   // interface.cpp
   [[nodiscard]] NTSTATUS take_slot(const char* function);
@@ -208,9 +223,11 @@ class System {
   std::uint16_t serial_ = 0;         // distinguishes handles of systems that had a slot
   std::uint64_t domains_made_ = 0;
   std::vector<const void*> in_callback_;  // threads that run a state-change callback
+  std::uint64_t tokens_made_ = 0;
 
   HandleTable<Domain, IOMMU_DMA_DOMAIN> domains_;
   HandleTable<DeviceToken, IOMMU_DMA_DEVICE> devices_;
+  TokenTable tokens_;
 };
 
 template <typename Object>

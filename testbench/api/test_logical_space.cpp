@@ -22,7 +22,7 @@ TEST_CASE("a space knows its bounds", "[logical_space]") {
   CHECK_FALSE(space.contains(15, 2));
   CHECK_FALSE(space.contains(16, 1));
   CHECK_FALSE(space.contains(1, ~std::uint64_t{0}));
-  CHECK_FALSE(space.allocate(1, 0, 15).has_value());
+  CHECK_FALSE(space.allocate(1, 0, 15, Owner::Mapping).has_value());
 }
 
 TEST_CASE("reserved ranges exclude each other and whatever the allocator hands out", "[logical_space]") {
@@ -36,16 +36,16 @@ TEST_CASE("reserved ranges exclude each other and whatever the allocator hands o
   CHECK(space.all_owned(2, 4, Owner::Reserved));
   CHECK_FALSE(space.all_owned(2, 5, Owner::Reserved));
   CHECK_FALSE(space.all_owned(2, 1, Owner::Mapping));
-  CHECK(space.allocate(2, 0, 15) == 0u);
-  CHECK(space.allocate(2, 0, 15) == 6u);
-  CHECK(space.allocate(8, 0, 15) == 8u);
-  CHECK_FALSE(space.allocate(1, 0, 15).has_value());
+  CHECK(space.allocate(2, 0, 15, Owner::Mapping) == 0u);
+  CHECK(space.allocate(2, 0, 15, Owner::Mapping) == 6u);
+  CHECK(space.allocate(8, 0, 15, Owner::Mapping) == 8u);
+  CHECK_FALSE(space.allocate(1, 0, 15, Owner::Mapping).has_value());
   // An allocation that is taken back leaves no trace.
   space.release(8, 8);
-  CHECK(space.allocate(4, 0, 15) == 8u);
+  CHECK(space.allocate(4, 0, 15, Owner::Mapping) == 8u);
   space.cancel(8);
   CHECK_FALSE(space.overlaps(8, 8));
-  CHECK(space.allocate(8, 0, 15) == 8u);
+  CHECK(space.allocate(8, 0, 15, Owner::Mapping) == 8u);
 }
 
 TEST_CASE("claims and releases agree with an array of owners", "[logical_space]") {
@@ -68,7 +68,7 @@ TEST_CASE("claims and releases agree with an array of owners", "[logical_space]"
     if (space.overlaps(first, pages) != any) FAIL("overlaps at " << i);
     if (space.all_owned(first, pages, Owner::Mapping) != all) FAIL("all_owned at " << i);
     if (!any) {
-      space.claim(first, pages);
+      space.claim(first, pages, Owner::Mapping);
       for (std::uint64_t page = first; page < first + pages; ++page) owner[page] = 2;
     } else if (all) {
       space.release(first, pages);
@@ -79,8 +79,8 @@ TEST_CASE("claims and releases agree with an array of owners", "[logical_space]"
 
 TEST_CASE("an allocated block is free again with its last page, in any order", "[logical_space]") {
   LogicalSpace space(16, true);
-  REQUIRE(space.allocate(5, 0, 15) == 0u);  // a block of 8, three pages of slack
-  REQUIRE(space.allocate(8, 0, 15) == 8u);
+  REQUIRE(space.allocate(5, 0, 15, Owner::Mapping) == 0u);  // a block of 8, three pages of slack
+  REQUIRE(space.allocate(8, 0, 15, Owner::Mapping) == 8u);
   space.release(2, 1);
   space.release(0, 2);
   space.release(4, 1);

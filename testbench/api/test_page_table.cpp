@@ -96,7 +96,7 @@ void random_run(unsigned levels, unsigned max_leaf, std::uint64_t seed, unsigned
       }
     } else {
       const std::size_t tables = bench.table->table_count();
-      const auto removal = bench.table->unmap(first, pages);
+      const auto removal = bench.table->unmap({{first, pages}});
       done = removal.has_value();
       if (done) {
         if (removal->first_page > first || removal->first_page + removal->pages < first + pages) FAIL("range shrank");
@@ -126,7 +126,7 @@ void random_run(unsigned levels, unsigned max_leaf, std::uint64_t seed, unsigned
     }
   }
   if (max_leaf > 1) CHECK(splits > 0);
-  const auto removal = bench.table->unmap(window, kWindowPages);
+  const auto removal = bench.table->unmap({{window, kWindowPages}});
   REQUIRE(removal);
   for (const std::uint64_t frame : removal->tables) bench.frames.free(frame);
   CHECK(bench.table->table_count() == 1);
@@ -161,7 +161,7 @@ TEST_CASE("1 GiB pages are split at both ends with exactly the tables it takes",
     REQUIRE(bench.table->table_count() == 2);
     INFO("unmap " << first << " + " << pages);
     bench.frames.budget = level2 + level1;
-    const auto removal = bench.table->unmap((1 << 18) + first, pages);
+    const auto removal = bench.table->unmap({{(1 << 18) + first, pages}});
     REQUIRE(removal);
     CHECK(bench.frames.budget == 0u);
     const bool whole = pages == 1 << 18;
@@ -211,7 +211,7 @@ TEST_CASE("a table is complete before it is linked", "[page_table]") {
   REQUIRE(table->map(512, {{1024, 512}}, Permissions::ReadWrite));
   watching.root = table->root();
   watching.holes = false;
-  REQUIRE(table->unmap(600, 1));
+  REQUIRE(table->unmap({{600, 1}}));
   CHECK_FALSE(watching.holes);
   CHECK_FALSE(look_up(bench.memory, table->root(), 3, 600).has_value());
 }
