@@ -200,7 +200,7 @@ void TranslationUnit::conclude(Piece& piece) {
     if (const auto at = memory_initiator_.issue(*piece.slot)) {
       downstream_ended(piece, *at);
     } else {
-      ++downstream_open_;
+      ++downstream_[piece.epoch].open;
       ended = false;
     }
   }

@@ -119,10 +119,13 @@ core::StructureRead TranslationUnit::access_structure(::tlm::tlm_command command
 // Every access that has been translated by now reaches memory before this returns.
 void TranslationUnit::drain() {
   withdraw_dmi(0, ~core::Address{0});  // direct accesses can't be waited for
+  const Downstream& before = downstream_[downstream_epoch_];
+  downstream_epoch_ ^= 1;
+  // Commands are carried out one after the other: the place that is taken now is empty but for its times, which are over.
   for (;;) {
-    if (downstream_until_ > now_ticks()) {
-      wait(delay_until(downstream_until_));
-    } else if (downstream_open_ != 0) {
+    if (before.until > now_ticks()) {
+      wait(delay_until(before.until));
+    } else if (before.open != 0) {
       wait(downstream_event_);
     } else {
       return;

@@ -41,9 +41,9 @@ core::Tick TranslationUnit::run_blocking(Piece& piece, core::Tick now) {
   if (piece.flow.route() != core::TranslationFlow::Route::Memory) return translated;
   prepare_downstream(piece);
   sc_core::sc_time delay = delay_until(piece.at);
-  ++downstream_open_;
+  ++downstream_[piece.epoch].open;
   memory->b_transport(*piece.slot, delay);
-  --downstream_open_;
+  --downstream_[piece.epoch].open;
   downstream_ended(piece, now_ticks(delay));
   return translated;
 }

@@ -24,6 +24,7 @@ struct TranslationUnit::Piece {
   bool stale = false;    ///< an invalidation covers what it has found so far
   bool walking = false;  ///< its walk is under way or about to begin
   bool merged = false;
+  std::uint8_t epoch = 0;    ///< of its downstream access: where it counts in downstream_
   std::uint32_t offset = 0;  ///< first byte in the transaction's data
   core::OutcomeClass outcome = core::OutcomeClass::Untranslated;
   std::size_t in_flight_index = kNotInFlight;

@@ -21,9 +21,9 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
       memory_initiator_(
           [this](auto& payload, auto& phase, auto& delay) { return memory->nb_transport_fw(payload, phase, delay); },
           [this](auto& payload, core::Tick at) {
-            --downstream_open_;
-            downstream_event_.notify(delay_until(at));
             auto& piece = *static_cast<Piece*>(AccessPool::slot_of(payload).user);
+            --downstream_[piece.epoch].open;
+            downstream_event_.notify(delay_until(at));
             downstream_ended(piece, at);
             piece_ended(piece);
           }),
@@ -202,6 +202,7 @@ void TranslationUnit::context_read_ended(Piece& piece, core::Tick at) {
 
 // The payload for the access itself, on the initiator's own data.
 void TranslationUnit::prepare_downstream(Piece& piece) {
+  piece.epoch = downstream_epoch_;
   const Transaction& transaction = *piece.transaction;
   const core::Request& request = piece.flow.request();
   if (piece.slot == nullptr) piece.slot = &pool_.take();
@@ -225,7 +226,8 @@ void TranslationUnit::downstream_ended(Piece& piece, core::Tick at) {
   piece.stages.charge(core::Stage::Downstream, at - piece.at - waited);
   piece.stages.charge(core::Stage::DownstreamWait, waited);
   piece.at = at;
-  downstream_until_ = std::max(downstream_until_, at);
+  core::Tick& until = downstream_[piece.epoch].until;
+  until = std::max(until, at);
   if (!piece.slot->is_response_ok()) piece.outcome = core::OutcomeClass::Fault;
 }
 

@@ -167,9 +167,14 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   std::vector<Upstream> upstream_;
   bool in_forward_ = false;  // inside nb_transport_fw: nothing may go back up yet
 
-  // Draining: translated accesses under way, and until when those whose end is known take.
-  std::uint64_t downstream_open_ = 0;
-  core::Tick downstream_until_ = 0;
+  // Draining: translated accesses under way, and until when those whose end is known take. A drain lets those that come
+  // after it count in the other place, so that traffic that goes on doesn't hold it up.
+  struct Downstream {
+    std::uint64_t open = 0;
+    core::Tick until = 0;
+  };
+  std::array<Downstream, 2> downstream_;
+  std::uint8_t downstream_epoch_ = 0;  // where new accesses count
   sc_core::sc_event downstream_event_;
   sc_core::sc_event control_event_;
   core::Tick commands_from_ = 0;  ///< the last register write takes effect then

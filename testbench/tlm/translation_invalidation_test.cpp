@@ -218,6 +218,44 @@ TEST_CASE("A draining invalidation waits for accesses of foreign memory too") {
   CHECK(status_seen == write.ended);
 }
 
+TEST_CASE("A draining invalidation does not wait for accesses that come after it") {
+  // A write of 900 ns; while it runs the drain begins, and from then on a read of 500 ns begins every 100 ns for 5 us.
+  for (const bool blocking : {false, true}) {
+    sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+    Access write = access_of(0x400000, true);
+    std::vector<Access> later(50, access_of(0x400000));
+    core::Tick status_seen = 0;
+    simulate({}, [&](Rig& rig) {
+      set_up(rig);
+      Access warm = access_of(0x400000);
+      rig.initiator.at(warm);
+      rig.initiator.wait_all();
+      rig.memory.on_access = [&](core::Address address, bool is_write) {
+        if (is_write && address == test::kStatus) status_seen = sim::now_ticks();
+        rig.memory.latency = address != 0x200000 ? 50000 : is_write ? 900000 : 500000;
+      };
+      rig.initiator.at(write);
+      sc_core::sc_spawn([&] {
+        wait(sc_core::sc_time(150, sc_core::SC_NS));
+        for (Access& access : later) {
+          if (blocking) {
+            sc_core::sc_spawn([&] { rig.initiator.lt(access); });
+          } else {
+            rig.initiator.at(access);
+          }
+          wait(sc_core::sc_time(100, sc_core::SC_NS));
+        }
+      });
+      wait(sc_core::sc_time(100, sc_core::SC_NS));
+      rig.submit_and_wait({{kIotlbGlobal | 0x40u, 0}});
+      wait(sc_core::sc_time(10, sc_core::SC_US));
+    });
+    INFO("blocking " << blocking);
+    CHECK(later.back().ended > write.ended + 3000000);
+    CHECK(status_seen == write.ended);
+  }
+}
+
 TEST_CASE("The fault event's message reaches memory as a write of its data") {
   RigConfig config;
   std::vector<std::uint64_t> records;
