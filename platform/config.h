@@ -29,8 +29,29 @@ enum class DeviceKind { Generator, Nic };
 enum class Pattern { Linear, Strided, Random };
 enum class Mapping { Translate, PassThrough, None };
 enum class Permissions { Read, Write, ReadWrite };
-enum class MappingPolicy { Static, PerPacket };
-enum class EventAction { InvalidateGlobal, InvalidateDevice, Unmap, Detach, Attach };
+enum class MappingPolicy { Static, PerPacket, Reserved };
+enum class DdiProfile { Modeled, AsDocumented };
+enum class Unattached { Blocked, PassThrough, ByGuard };
+enum class GuardPolicy { BlockAlways, BlockUntilUnlock, AllowAll };
+enum class OptIn { No, Yes, IfExternal };
+enum class EventAction {
+  InvalidateGlobal,
+  InvalidateDevice,
+  Unmap,
+  Detach,
+  Attach,
+  LockScreen,
+  UnlockScreen,
+  PortExternal,
+  PortInternal,
+  OptIn,
+  OptOut
+};
+/// Actions on the machine as a whole; all others name a device.
+[[nodiscard]] constexpr bool needs_no_device(EventAction action) {
+  return action == EventAction::InvalidateGlobal || action == EventAction::LockScreen ||
+         action == EventAction::UnlockScreen;
+}
 
 struct MemoryConfig {
   std::uint64_t size_bytes = 0;
@@ -51,6 +72,11 @@ struct DdiConfig {
   LeafSize max_leaf{};
   unsigned address_width_bits = 0;
   InvalidationInterface invalidation{};
+  DdiProfile profile{};
+  Unattached unattached{};
+  bool dma_guard = false;
+  GuardPolicy dma_guard_policy{};
+  bool screen_locked = false;
 };
 
 struct ContextCacheConfig {
@@ -152,6 +178,8 @@ struct DeviceConfig {
   DeviceKind kind{};
   std::string iommu;            ///< name of an IommuConfig
   std::uint16_t requester = 0;  ///< bus 15:8, device 7:3, function 2:0; unique on its iommu
+  bool external = false;
+  OptIn remapping_opt_in{};
   unsigned outstanding = 0;
   GeneratorConfig generator;  ///< meaningful for Generator
   NicConfig nic;              ///< meaningful for Nic
@@ -160,7 +188,7 @@ struct DeviceConfig {
 struct EventConfig {
   double at_ns = 0;
   EventAction action{};
-  std::string device;  ///< empty for InvalidateGlobal
+  std::string device;  ///< empty when needs_no_device(action)
 };
 
 /// One whole scenario. Devices and events stand in file order (those of a base first), IOMMUs too.

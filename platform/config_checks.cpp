@@ -31,6 +31,7 @@ class Checker {
     for (const DeviceConfig& device : config_.devices) check_device(device);
     check_requesters();
     check_memory();
+    check_unattached();
     check_events();
   }
 
@@ -195,6 +196,20 @@ class Checker {
     }
   }
 
+  void check_unattached() {
+    const bool pass = config_.ddi.unattached == Unattached::PassThrough ||
+                      (config_.ddi.unattached == Unattached::ByGuard && !config_.ddi.dma_guard);
+    if (!pass) return;
+    for (const IommuConfig& iommu : config_.iommus) {
+      if (iommu.pass_through) continue;
+      add("ddi.unattached",
+          std::string("ddi.unattached = ") +
+              (config_.ddi.unattached == Unattached::ByGuard ? "\"by_guard\" with ddi.dma_guard = false"
+                                                             : "\"pass_through\"") +
+              ": iommu." + iommu.name + ".pass_through is false; allowed: \"blocked\"");
+    }
+  }
+
   /// Follows each device through the events in the order of their times, those of one time in file order.
   void check_events() {
     std::vector<std::size_t> order(config_.events.size());
@@ -207,8 +222,8 @@ class Checker {
     for (const std::size_t i : order) {
       const EventConfig& event = config_.events[i];
       const std::string key = "event." + std::to_string(i);
-      if (event.action == EventAction::InvalidateGlobal) {
-        if (!event.device.empty()) add(key + ".device", key + ".device is not for action = \"invalidate_global\"");
+      if (needs_no_device(event.action)) {
+        if (!event.device.empty()) add(key + ".device", key + ".device is not for actions on the whole machine");
         continue;
       }
       const DeviceConfig* device = config_.find_device(event.device);
@@ -235,7 +250,14 @@ class Checker {
                           std::set<std::string>& detached, std::set<std::string>& unmapped) {
     const std::string who = key + ".device = " + quote(device.name) + ": ";
     const bool generator = device.kind == DeviceKind::Generator;
-    if (event.action == EventAction::InvalidateDevice) return;
+    switch (event.action) {
+      case EventAction::Unmap:
+      case EventAction::Detach:
+      case EventAction::Attach:
+        break;
+      default:
+        return;
+    }
     if (generator && device.generator.mapping == Mapping::None) {
       add(key + ".device", who + "with mapping = \"none\" it has no domain");
     } else if (event.action == EventAction::Unmap) {

@@ -26,6 +26,11 @@ void visit_platform(C& c, Visit&& visit) {
   visit("ddi.max_leaf", c.ddi.max_leaf);
   visit("ddi.address_width_bits", c.ddi.address_width_bits);
   visit("ddi.invalidation", c.ddi.invalidation);
+  visit("ddi.profile", c.ddi.profile);
+  visit("ddi.unattached", c.ddi.unattached);
+  visit("ddi.dma_guard", c.ddi.dma_guard);
+  visit("ddi.dma_guard_policy", c.ddi.dma_guard_policy);
+  visit("ddi.screen_locked", c.ddi.screen_locked);
 }
 
 template <class C, class Visit>
@@ -74,6 +79,8 @@ void visit_device(C& c, Visit&& visit) {
   visit("kind", c.kind);
   visit("iommu", c.iommu);
   visit("requester", c.requester);
+  visit("external", c.external);
+  visit("remapping_opt_in", c.remapping_opt_in);
   visit("outstanding", c.outstanding);
   visit("pattern", c.generator.pattern);
   visit("window_bytes", c.generator.window_bytes);

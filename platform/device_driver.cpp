@@ -2,6 +2,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 namespace iommu::platform {
 
@@ -28,6 +29,10 @@ void DeviceDriver::note(const std::string& message) {
 bool DeviceDriver::bring_up(IOMMU_DMA_DOMAIN_TYPE type) {
   NTSTATUS status = interface_.V2.CreateDevice(machine_.pdo(index_), nullptr, &token_);
   if (!check(status, "CreateDevice")) return false;
+  IOMMU_INTERFACE_STATE_CHANGE_FIELDS fields{};
+  fields.AvailableDomainTypes = 1;
+  status = interface_.V2.RegisterInterfaceStateChangeCallback(state_changed, this, token_, &fields);
+  registered_ = check(status, "RegisterInterfaceStateChangeCallback");
   IOMMU_DMA_LOGICAL_ALLOCATOR_CONFIG allocator{};
   allocator.LogicalAllocatorType = IommuDmaLogicalAllocatorBuddy;
   allocator.BuddyAllocatorConfig.AddressWidth = machine_.config.ddi.address_width_bits;
@@ -35,9 +40,31 @@ bool DeviceDriver::bring_up(IOMMU_DMA_DOMAIN_TYPE type) {
   status =
       interface_.V2.CreateDomainEx(type, flags, type == DomainTypeTranslate ? &allocator : nullptr, nullptr, &domain_);
   if (!check(status, "CreateDomainEx")) return false;
-  status = interface_.V2.AttachDeviceEx(domain_, token_);
+  return attach(type);
+}
+
+// Refused by policy, a driver waits for the callback that tells it of the type's availability.
+bool DeviceDriver::attach(IOMMU_DMA_DOMAIN_TYPE type) {
+  NTSTATUS status = interface_.V2.AttachDeviceEx(domain_, token_);
+  while (status == STATUS_ACCESS_DENIED) {
+    while ((available_types_ >> type & 1u) == 0) sc_core::wait(types_changed_);
+    status = interface_.V2.AttachDeviceEx(domain_, token_);
+  }
   attached_ = check(status, "AttachDeviceEx");
   return attached_;
+}
+
+VOID DeviceDriver::state_changed(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID context) {
+  auto& driver = *static_cast<DeviceDriver*>(context);
+  if (change->PresentFields.AvailableDomainTypes == 0) return;
+  ++driver.state_changes_;
+  driver.available_types_ = change->AvailableDomainTypes;
+  driver.types_changed_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void DeviceDriver::add_policy_results(nlohmann::ordered_json& of_master) const {
+  of_master["state_changes"] = state_changes_;
+  of_master["available_domain_types"] = available_types_;
 }
 
 void DeviceDriver::take_down() {
@@ -49,18 +76,28 @@ void DeviceDriver::take_down() {
     check(interface_.V2.DeleteDomain(domain_), "DeleteDomain");
     domain_ = nullptr;
   }
+  if (registered_) {
+    check(interface_.V2.UnregisterInterfaceStateChangeCallback(state_changed, token_),
+          "UnregisterInterfaceStateChangeCallback");
+    registered_ = false;
+  }
   if (token_ != nullptr) {
     check(interface_.V2.DeleteDevice(token_), "DeleteDevice");
     token_ = nullptr;
   }
 }
 
-bool DeviceDriver::map(core::Address physical, std::uint64_t bytes, ULONG permissions,
-                       IOMMU_DMA_LOGICAL_ADDRESS& logical) {
+IOMMU_MAP_PHYSICAL_ADDRESS DeviceDriver::contiguous(core::Address physical, std::uint64_t bytes) {
   IOMMU_MAP_PHYSICAL_ADDRESS description{};
   description.MapType = MapPhysicalAddressTypeContiguousRange;
   description.ContiguousRange.Base.QuadPart = static_cast<LONGLONG>(physical);
   description.ContiguousRange.Size = bytes;
+  return description;
+}
+
+bool DeviceDriver::map(core::Address physical, std::uint64_t bytes, ULONG permissions,
+                       IOMMU_DMA_LOGICAL_ADDRESS& logical) {
+  IOMMU_MAP_PHYSICAL_ADDRESS description = contiguous(physical, bytes);
   const NTSTATUS status =
       interface_.V2.MapLogicalRangeEx(domain_, permissions, &description, nullptr, nullptr, nullptr, &logical);
   return check(status, "MapLogicalRangeEx");
@@ -89,8 +126,19 @@ void DeviceDriver::apply(EventAction action) {
       if (token_ == nullptr) return note("an invalidate_device event found it without a token");
       check(machine_.system->invalidate_device(token_), "invalidate_device");
       break;
+    case EventAction::PortExternal:
+    case EventAction::PortInternal:
+      machine_.system->set_external(machine_.pdo(index_), action == EventAction::PortExternal);
+      break;
+    case EventAction::OptIn:
+    case EventAction::OptOut:
+      machine_.system->set_opt_in(machine_.pdo(index_),
+                                  action == EventAction::OptIn ? api::RemappingOptIn::Yes : api::RemappingOptIn::No);
+      break;
     case EventAction::InvalidateGlobal:
-      break;  // concerns no device
+    case EventAction::LockScreen:
+    case EventAction::UnlockScreen:
+      break;  // concern no device
   }
 }
 

@@ -30,6 +30,8 @@ class DeviceDriver {
   [[nodiscard]] virtual std::uint64_t work_total() const = 0;
   /// What the driver and its device found in the data that moved, and further counters of the device.
   virtual void add_results(nlohmann::ordered_json& of_master, nlohmann::ordered_json& payload) const = 0;
+  /// What its state-change callback was told.
+  void add_policy_results(nlohmann::ordered_json& of_master) const;
 
  protected:
   virtual void work() = 0;
@@ -38,8 +40,11 @@ class DeviceDriver {
   /// Token, domain of `type` and attachment; false (and reported) when something fails.
   bool bring_up(IOMMU_DMA_DOMAIN_TYPE type);
   void take_down();
+  bool attach(IOMMU_DMA_DOMAIN_TYPE type);
   /// Maps a contiguous physical range; false (and reported) when it fails.
   bool map(core::Address physical, std::uint64_t bytes, ULONG permissions, IOMMU_DMA_LOGICAL_ADDRESS& logical);
+  [[nodiscard]] static IOMMU_MAP_PHYSICAL_ADDRESS contiguous(core::Address physical, std::uint64_t bytes);
+  [[nodiscard]] PIOMMU_DMA_DOMAIN domain() const { return domain_; }
   bool unmap(IOMMU_DMA_LOGICAL_ADDRESS logical, std::uint64_t bytes);
   /// True when the call succeeded; reports a failure otherwise.
   bool check(NTSTATUS status, const char* function);
@@ -51,9 +56,15 @@ class DeviceDriver {
   DMA_IOMMU_INTERFACE_EX interface_{};
 
  private:
+  static VOID state_changed(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID context);
+
   PIOMMU_DMA_DEVICE token_ = nullptr;
   PIOMMU_DMA_DOMAIN domain_ = nullptr;
   bool attached_ = false;
+  bool registered_ = false;  // for state changes
+  std::uint64_t state_changes_ = 0;
+  ULONG available_types_ = 0;  // as last told
+  sc_core::sc_event types_changed_;
   bool finished_ = false;
   core::Tick finished_at_ = 0;
 };

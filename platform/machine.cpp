@@ -37,6 +37,36 @@ core::Replacement replacement_of(Replacement policy) {
   return core::Replacement::Plru;
 }
 
+api::RemappingOptIn opt_in_of(OptIn opt_in) {
+  switch (opt_in) {
+    case OptIn::No:
+      return api::RemappingOptIn::No;
+    case OptIn::Yes:
+      return api::RemappingOptIn::Yes;
+    case OptIn::IfExternal:
+      break;
+  }
+  return api::RemappingOptIn::IfExternal;
+}
+
+api::EnumerationPolicy guard_policy_of(GuardPolicy policy) {
+  switch (policy) {
+    case GuardPolicy::BlockAlways:
+      return api::EnumerationPolicy::BlockAlways;
+    case GuardPolicy::BlockUntilUnlock:
+      return api::EnumerationPolicy::BlockUntilUnlock;
+    case GuardPolicy::AllowAll:
+      break;
+  }
+  return api::EnumerationPolicy::AllowAll;
+}
+
+api::UnattachedState unattached_of(const DdiConfig& ddi) {
+  const bool pass =
+      ddi.unattached == Unattached::PassThrough || (ddi.unattached == Unattached::ByGuard && !ddi.dma_guard);
+  return pass ? api::UnattachedState::PassThrough : api::UnattachedState::Blocked;
+}
+
 sim::TransportMode transport_of(const Config& config) {
   return config.mode == Mode::Lt ? sim::TransportMode::Lt : sim::TransportMode::At;
 }
@@ -259,6 +289,8 @@ void Machine::build_system() {
       if (iommus[unit].config->name == devices[i].config->iommu) device.unit = unit;
     }
     device.requester_ids = {devices[i].config->requester};
+    device.external = devices[i].config->external;
+    device.opt_in = opt_in_of(devices[i].config->remapping_opt_in);
     description.pdos.push_back(device);
   }
   switch (config.ddi.max_leaf) {
@@ -272,6 +304,11 @@ void Machine::build_system() {
       description.policy.max_leaf_level = 3;
       break;
   }
+  description.policy.profile =
+      config.ddi.profile == DdiProfile::Modeled ? api::Profile::Modeled : api::Profile::AsDocumented;
+  description.policy.unattached = unattached_of(config.ddi);
+  description.policy.dma_guard = {config.ddi.dma_guard, guard_policy_of(config.ddi.dma_guard_policy),
+                                  config.ddi.screen_locked};
   description.memory = &ports_->memory;
   description.frames = &frames;
   description.host = &ports_->services;

@@ -107,6 +107,11 @@ void NicDriver::work() {
 
 bool NicDriver::map_ring(Ring& ring, ULONG buffer_permissions) {
   ring.mapped = map(ring.physical, whole_pages(ring.size * std::uint64_t{desc::kBytes}), kReadWrite, ring.logical);
+  if (ring.mapped && settings().policy == MappingPolicy::Reserved) {
+    return check(interface_.V2.ReserveLogicalAddressRange(domain(), ring.size * buffer_stride_, nullptr, nullptr,
+                                                          nullptr, &ring.buffers_reserved),
+                 "ReserveLogicalAddressRange");
+  }
   if (!ring.mapped || per_packet()) return ring.mapped;
   ring.buffers_mapped =
       map(ring.buffers_physical, ring.size * buffer_stride_, buffer_permissions, ring.buffers_logical);
@@ -120,6 +125,10 @@ bool NicDriver::map_ring(Ring& ring, ULONG buffer_permissions) {
 
 void NicDriver::unmap_ring(Ring& ring) {
   for (Buffer& buffer : ring.buffers) release_buffer(buffer);
+  if (ring.buffers_reserved != nullptr) {
+    check(interface_.V2.FreeReservedLogicalAddressRange(ring.buffers_reserved), "FreeReservedLogicalAddressRange");
+    ring.buffers_reserved = nullptr;
+  }
   if (ring.buffers_mapped) unmap(ring.buffers_logical, ring.size * buffer_stride_);
   if (ring.mapped) unmap(ring.logical, whole_pages(ring.size * std::uint64_t{desc::kBytes}));
 }
@@ -154,15 +163,28 @@ void NicDriver::stop_device() {
   while (n::status::IDLE.get(host().read<std::uint32_t>(status)) == 0) continue;
 }
 
-bool NicDriver::map_buffer(Buffer& buffer, ULONG permissions) {
+bool NicDriver::map_buffer(Ring& ring, Buffer& buffer, ULONG permissions) {
   if (buffer.mapped) return true;
+  if (ring.buffers_reserved != nullptr) {
+    IOMMU_MAP_PHYSICAL_ADDRESS physical = contiguous(buffer.physical, buffer_stride_);
+    const SIZE_T offset = buffer.physical - ring.buffers_physical;
+    buffer.mapped = check(
+        interface_.V2.MapReservedLogicalRange(ring.buffers_reserved, offset, permissions, &physical, &buffer.segment),
+        "MapReservedLogicalRange");
+    buffer.logical = ring.buffers_reserved->LogicalAddressBase + offset;
+    return buffer.mapped;
+  }
   buffer.mapped = map(buffer.physical, buffer_stride_, permissions, buffer.logical);
   return buffer.mapped;
 }
 
 void NicDriver::release_buffer(Buffer& buffer) {
   if (!per_packet() || !buffer.mapped) return;
-  unmap(buffer.logical, buffer_stride_);
+  if (buffer.segment.OwningToken != nullptr) {
+    check(interface_.V2.UnmapReservedLogicalRange(&buffer.segment), "UnmapReservedLogicalRange");
+  } else {
+    unmap(buffer.logical, buffer_stride_);
+  }
   buffer.mapped = false;
 }
 
@@ -172,7 +194,7 @@ bool NicDriver::give_receive_buffers() {
   bool mapped = true;
   while (!rx_.full()) {
     Buffer& buffer = rx_.buffers[rx_.tail];
-    mapped = map_buffer(buffer, IOMMU_ACCESS_WRITE);
+    mapped = map_buffer(rx_, buffer, IOMMU_ACCESS_WRITE);
     if (!mapped) break;
     const core::Address at = rx_.physical + rx_.tail * std::uint64_t{desc::kBytes};
     host().write<std::uint64_t>(at, buffer.logical);
@@ -210,7 +232,7 @@ bool NicDriver::transmit_due(core::Tick origin) {
     if (origin + packet.at > host().now()) break;
     Buffer& buffer = tx_.buffers[tx_.tail];
     core::fill_payload(packet.number, 0, machine_.memory->host_pointer(buffer.physical), packet.length);
-    if (!map_buffer(buffer, IOMMU_ACCESS_READ)) {
+    if (!map_buffer(tx_, buffer, IOMMU_ACCESS_READ)) {
       broken_ = true;
       break;
     }

@@ -1,7 +1,8 @@
 // The driver of the NIC: keeps its rings filled, maps buffers by policy, checks every byte that arrived.
 //
 // What it does: `static`: all buffers are mapped when the driver starts; `per_packet`: each buffer is mapped before it is given to the NIC and
-// unmapped when it comes back, before its bytes are looked at. Received payloads are compared with what their packet must hold. What it
+// unmapped when it comes back, before its bytes are looked at; `reserved`: the same, in a logical range that is reserved for all buffers of a
+// ring when the driver starts. Received payloads are compared with what their packet must hold. What it
 // does not do: a network stack, several queues, time for touching payloads (descriptors, registers and the interface cost what they cost).
 #pragma once
 
@@ -27,7 +28,7 @@ class NicDriver final : public DeviceDriver {
     core::Address physical = 0;
     IOMMU_DMA_LOGICAL_ADDRESS logical = 0;
     bool mapped = false;
-    std::uint32_t packet = 0;  // transmit: its number
+    IOMMU_DMA_LOGICAL_ADDRESS_TOKEN_MAPPED_SEGMENT segment{};  // reserved
   };
   struct Ring {
     core::Address physical = 0;  // of the descriptors
@@ -39,7 +40,8 @@ class NicDriver final : public DeviceDriver {
     std::vector<Buffer> buffers;
     core::Address buffers_physical = 0;
     IOMMU_DMA_LOGICAL_ADDRESS buffers_logical = 0;
-    bool buffers_mapped = false;  // all of them by one call
+    bool buffers_mapped = false;                                  // all of them by one call
+    PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN buffers_reserved = nullptr;  // the range for all of them
     [[nodiscard]] std::uint32_t next(std::uint32_t i) const { return i + 1 == size ? 0 : i + 1; }
     [[nodiscard]] bool empty() const { return head == tail; }
     [[nodiscard]] bool full() const { return next(tail) == head; }
@@ -59,11 +61,11 @@ class NicDriver final : public DeviceDriver {
   bool transmit_due(core::Tick origin);
   void take_transmitted();
   void skip_lost();
-  bool map_buffer(Buffer& buffer, ULONG permissions);
+  bool map_buffer(Ring& ring, Buffer& buffer, ULONG permissions);
   void release_buffer(Buffer& buffer);
   void write_register(const regs::Register& reg, std::uint64_t value);
   [[nodiscard]] const NicConfig& settings() const { return device().config->nic; }
-  [[nodiscard]] bool per_packet() const { return settings().policy == MappingPolicy::PerPacket; }
+  [[nodiscard]] bool per_packet() const { return settings().policy != MappingPolicy::Static; }
 
   struct Outgoing {
     core::Tick at = 0;

@@ -132,6 +132,18 @@ void add_platform(std::vector<Parameter>& t) {
       bits("ddi.address_width_bits", 32, 57, "39", "Width of the logical addresses that domains allocate from."));
   t.push_back(choice("ddi.invalidation", {"queued", "register"}, "\"queued\"",
                      "How system software invalidates: by the invalidation queue or by registers."));
+  t.push_back(
+      choice("ddi.profile", {"modeled", "as_documented"}, "\"modeled\"",
+             "What the IOMMU interface answers where Windows documents less than a function describes: it does it "
+             "on the modeled hardware, or it gives the documented refusal."));
+  t.push_back(choice("ddi.unattached", {"blocked", "pass_through", "by_guard"}, "\"blocked\"",
+                     "DMA of devices that no domain is attached to: blocked, untranslated, or blocked exactly when DMA "
+                     "Guard is on."));
+  t.push_back(flag("ddi.dma_guard", "false", "DMA Guard (Kernel DMA Protection) is on."));
+  t.push_back(
+      choice("ddi.dma_guard_policy", {"block_always", "block_until_unlock", "allow_all"}, "\"block_until_unlock\"",
+             "When DMA Guard keeps external devices from pass-through: always, while the screen is locked, never."));
+  t.push_back(flag("ddi.screen_locked", "false", "The screen is locked at the start."));
 }
 
 void add_iommu(std::vector<Parameter>& t) {
@@ -198,6 +210,9 @@ void add_device(std::vector<Parameter>& t) {
                    "Name of the IOMMU that the device's requests go through."));
   t.push_back(text(ValueType::Requester, "device.*.requester", "", "the next free device number from 00:03.0 on",
                    "PCI bus:device.function, in hexadecimal, by which the IOMMU knows the device."));
+  t.push_back(flag("device.*.external", "false", "At the start the device is on an external port (DMA Guard)."));
+  t.push_back(choice("device.*.remapping_opt_in", {"no", "yes", "if_external"}, "\"yes\"",
+                     "Whether the device's driver has opted into DMA remapping at the start."));
   t.push_back(integer("device.*.outstanding", 1, 4096, "8", "Requests that the device can have under way."));
   t.push_back(only_if(generator, choice("device.*.pattern", {"linear", "strided", "random"}, "\"linear\"",
                                         "Order of the addresses accessed.")));
@@ -232,8 +247,9 @@ void add_device(std::vector<Parameter>& t) {
       nic, text(ValueType::NetworkAddress, "device.*.local_address", "\"\"", "",
                 "MAC, IPv4 or IPv6 address of the device's side: packets from it are transmitted, all others received; "
                 "\"\": all are received.")));
-  t.push_back(only_if(nic, choice("device.*.policy", {"static", "per_packet"}, "\"static\"",
-                                  "Buffers are mapped once, or mapped and unmapped for each packet.")));
+  t.push_back(only_if(nic, choice("device.*.policy", {"static", "per_packet", "reserved"}, "\"static\"",
+                                  "Buffers are mapped once; mapped and unmapped for each packet; or so in a range that "
+                                  "is reserved once.")));
   t.push_back(only_if(nic, integer("device.*.rx_ring", 2, 65536, "256", "Descriptors of the receive ring.")));
   t.push_back(only_if(nic, integer("device.*.tx_ring", 2, 65536, "256", "Descriptors of the transmit ring.")));
   t.push_back(only_if(nic, integer("device.*.max_packets", 0, 1'000'000'000'000, "0",
@@ -246,11 +262,16 @@ void add_device(std::vector<Parameter>& t) {
 void add_event(std::vector<Parameter>& t) {
   t.push_back(required(duration("event.*.at_ns", kMaxNs, "", "When it happens, counted from the end of the set-up.")));
   t.push_back(required(choice(
-      "event.*.action", {"invalidate_global", "invalidate_device", "unmap", "detach", "attach"}, "",
+      "event.*.action",
+      {"invalidate_global", "invalidate_device", "unmap", "detach", "attach", "lock_screen", "unlock_screen",
+       "port_external", "port_internal", "opt_in", "opt_out"},
+      "",
       "What system software does: drop all cached translations, or those of one device; unmap a generator's window; "
-      "detach a device from its domain; attach it again.")));
+      "detach a device from its domain; attach it again. What the user does: lock or unlock the screen; move a device "
+      "to "
+      "an external or an internal port; let its driver opt into DMA remapping or out of it.")));
   t.push_back(text(ValueType::String, "event.*.device", "", "none",
-                   "Name of the device; every action but invalidate_global needs it."));
+                   "Name of the device; every action needs it but invalidate_global, lock_screen and unlock_screen."));
 }
 
 std::vector<Parameter> build() {

@@ -56,6 +56,7 @@ class RealSimulation final : public Simulation {
       machine_.diagnostics.push_back({api::Severity::Warning, "driver", "device " + driver->device().config->name,
                                       "had not finished when the simulation ended"});
     }
+    if (all_finished()) machine_.system->report_leftovers();
     return measured_part(machine_, drivers_, end);
   }
 
@@ -73,16 +74,24 @@ class RealSimulation final : public Simulation {
       const core::Tick at = to_picoseconds(event.at_ns);
       const core::Tick now = machine_.host->now();
       if (at > now) machine_.host->delay(at - now);
-      if (event.action == EventAction::InvalidateGlobal) {
-        if (!NT_SUCCESS(machine_.system->invalidate_all())) {
-          machine_.diagnostics.push_back({api::Severity::Error, "invalidate_all", "", "a unit did not answer"});
-        }
+      if (needs_no_device(event.action)) {
+        apply(event.action);
         continue;
       }
       const auto driver = std::find_if(drivers_.begin(), drivers_.end(), [&](const auto& candidate) {
         return candidate->device().config->name == event.device;
       });
       (*driver)->apply(event.action);
+    }
+  }
+
+  // On the machine as a whole.
+  void apply(EventAction action) {
+    if (action == EventAction::InvalidateGlobal) {
+      if (NT_SUCCESS(machine_.system->invalidate_all())) return;
+      machine_.diagnostics.push_back({api::Severity::Error, "invalidate_all", "", "a unit did not answer"});
+    } else {
+      machine_.system->set_screen_locked(action == EventAction::LockScreen);
     }
   }
 

@@ -245,8 +245,8 @@ TEST_CASE("missing keys") {
         "s.toml:2:1: missing key \"event.0.at_ns\"; allowed: ns from 0 to 1000000000000, or text such as \"1.5us\"");
   CHECK(message_for(kDevice + "[[event]]\nat_ns = 1\n") ==
         "s.toml:2:1: missing key \"event.0.action\"; allowed: \"invalidate_global\", \"invalidate_device\", \"unmap\", "
-        "\"detach\" or "
-        "\"attach\"");
+        "\"detach\", \"attach\", \"lock_screen\", \"unlock_screen\", \"port_external\", "
+        "\"port_internal\", \"opt_in\" or \"opt_out\"");
 }
 
 TEST_CASE("names of devices and IOMMUs") {
@@ -317,13 +317,14 @@ TEST_CASE("events that make no sense") {
   CHECK(message_for(kDevice + event("unmapp", "dma0")) ==
         "s.toml:4:10: event.0.action = \"unmapp\": unknown value; allowed: \"invalidate_global\", "
         "\"invalidate_device\", \"unmap\", "
-        "\"detach\" or \"attach\"; did you mean \"unmap\"?");
+        "\"detach\", \"attach\", \"lock_screen\", \"unlock_screen\", \"port_external\", \"port_internal\", \"opt_in\" "
+        "or \"opt_out\"; did you mean \"unmap\"?");
   CHECK(message_for(kDevice + event("unmap", "dma1")) ==
         "s.toml:5:10: event.0.device = \"dma1\": there is no such device; did you mean \"dma0\"?");
   CHECK(message_for(kDevice + event("detach", "")) ==
         "s.toml:2:1: missing key \"event.0.device\"; allowed: the name of a device");
   CHECK(message_for(kDevice + event("invalidate_global", "dma0")) ==
-        "s.toml:5:10: event.0.device is not for action = \"invalidate_global\"");
+        "s.toml:5:10: event.0.device is not for actions on the whole machine");
   CHECK(message_for(none + event("unmap", "d")) ==
         "s.toml:6:10: event.0.device = \"d\": with mapping = \"none\" it has no domain");
   CHECK(message_for(nic + event("unmap", "n")) ==

@@ -158,7 +158,7 @@ TEST_CASE("the JSON Schema says what the table says") {
   CHECK(iommu["properties"]["levels"]["items"]["enum"] == nlohmann::json::array({3, 4, 5}));
   CHECK(properties["device"]["patternProperties"]["^[A-Za-z0-9_-]+$"]["properties"]["kind"]["enum"][1] == "nic");
   CHECK(properties["event"]["type"] == "array");
-  CHECK(properties["event"]["items"]["properties"]["action"]["enum"].size() == 5);
+  CHECK(properties["event"]["items"]["properties"]["action"]["enum"].size() == 11);
   CHECK(properties["event"]["items"]["additionalProperties"] == false);
   CHECK(properties.contains("expect"));
   CHECK(properties.contains("base"));

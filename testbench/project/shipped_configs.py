@@ -26,6 +26,8 @@ SWITCHED_OFF = {
     "revoked-mapping": [(["device.gen0.count=1000"], ["masters.gen0.faults"])],
     "nic-detached": [(["device.nic0.max_packets=100"],
                       ["masters.nic0.driver_receive_errors", "masters.nic0.driver_transmit_errors", "masters.nic0.driver_received"])],
+    "dma-guard": [(["ddi.dma_guard=false", "ddi.unattached=blocked"], ["ddi.AttachDeviceEx.failures", "masters.dock.state_changes"]),
+                  (["ddi.screen_locked=false"], ["ddi.AttachDeviceEx.failures"])],
     "pass-through": [(["device.direct.mapping=translate"], ["masters.direct.outcomes.pass_through.count", "masters.direct.latency.p50_ns"]),
                      (["ddi.max_leaf=2MiB"], ["masters.translated.latency.p50_ns"])],
 }
