@@ -11,18 +11,9 @@ namespace {
 
 constexpr std::uint64_t kWholeSpacePages = std::uint64_t{1} << 45;  // of the widest table
 /// Lists of more pages than this are flushed by one invalidation of the whole domain.
-constexpr ULONG kMostPages = 64;
+constexpr ULONG kMostPages = RemappingDriver::kMostRanges;
 
 }  // namespace
-
-NTSTATUS System::flush_whole(Domain& domain) {
-  NTSTATUS result = STATUS_SUCCESS;
-  for (const Domain::Attachment& attachment : domain.attachments) {
-    const NTSTATUS status = drivers_[attachment.unit]->invalidate(attachment.domain_id, 0, kWholeSpacePages, false);
-    if (!NT_SUCCESS(status)) result = status;
-  }
-  return result;
-}
 
 void System::note_flush(const char* function, Domain& domain) const {
   if (domain.flush_noted) return;
@@ -38,7 +29,7 @@ NTSTATUS System::flush_domain(PIOMMU_DMA_DOMAIN domain_handle) {
   const LockGuard lock(*domain->mutex);
   if (lost(kFunction, *domain)) return STATUS_INVALID_PARAMETER_1;
   note_flush(kFunction, *domain);
-  return flush_whole(*domain);
+  return invalidate(*domain, 0, kWholeSpacePages, false);
 }
 
 NTSTATUS System::flush_domain_by_va_list(PIOMMU_DMA_DOMAIN domain_handle, BOOLEAN last_level, ULONG number,
@@ -58,17 +49,17 @@ NTSTATUS System::flush_domain_by_va_list(PIOMMU_DMA_DOMAIN domain_handle, BOOLEA
   if (lost(kFunction, *domain)) return STATUS_INVALID_PARAMETER_1;
   note_flush(kFunction, *domain);
   const bool in_space = domain->space && domain->space->contains(pages.back(), 1);
-  if (number > kMostPages || !in_space) return flush_whole(*domain);
+  if (number > kMostPages || !in_space) return invalidate(*domain, 0, kWholeSpacePages, false);
+  std::vector<PageRange> ranges;
+  for (const std::uint64_t page : pages) {
+    const bool continues = !ranges.empty() && page <= ranges.back().first_page + ranges.back().pages;
+    if (!continues) ranges.push_back({page, 0});
+    ranges.back().pages = page - ranges.back().first_page + 1;
+  }
   NTSTATUS result = STATUS_SUCCESS;
-  for (std::size_t i = 0; i < pages.size();) {
-    const std::uint64_t first = pages[i];
-    std::uint64_t count = 1;
-    while (++i < pages.size() && pages[i] <= first + count) count = pages[i] - first + 1;
-    for (const Domain::Attachment& attachment : domain->attachments) {
-      const NTSTATUS status =
-          drivers_[attachment.unit]->invalidate(attachment.domain_id, first, count, last_level != FALSE);
-      if (!NT_SUCCESS(status)) result = status;
-    }
+  for (const Domain::Attachment& attachment : domain->attachments) {
+    const NTSTATUS status = drivers_[attachment.unit]->invalidate(attachment.domain_id, ranges, last_level != FALSE);
+    if (!NT_SUCCESS(status)) result = status;
   }
   return result;
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "api/page_range.h"
 #include "api/ports.h"
 #include "models/core/page_format.h"
 
@@ -30,12 +31,6 @@ struct PageRun {
 struct MapPiece {
   std::uint64_t logical_page = 0;
   PageRun run;
-};
-
-/// Logical pages in a row.
-struct PageRange {
-  std::uint64_t first_page = 0;
-  std::uint64_t pages = 0;
 };
 
 class PageTable {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "api/page_range.h"
 #include "api/ports.h"
 #include "models/core/page_format.h"
 
@@ -71,6 +72,10 @@ class RemappingDriver {
   /// Drops cached translations of a range and waits for the DMA that used them.
   /// @param leaf_only  no table was added or removed
   [[nodiscard]] virtual NTSTATUS invalidate(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages,
+                                            bool leaf_only) = 0;
+  /// The same for several ranges, at most as many as fit the unit's queue at a time, by one submission.
+  static constexpr std::size_t kMostRanges = 64;
+  [[nodiscard]] virtual NTSTATUS invalidate(std::uint16_t domain_id, const std::vector<PageRange>& ranges,
                                             bool leaf_only) = 0;
   /// Drops everything that the unit has cached, and waits for the DMA that used it.
   [[nodiscard]] virtual NTSTATUS invalidate_all() = 0;

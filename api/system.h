@@ -185,7 +185,6 @@ class System {
   [[nodiscard]] bool inside_callback(const char* function, const std::string& object) const;
 
   // flush_functions.cpp
-  [[nodiscard]] NTSTATUS flush_whole(Domain& domain);
   void note_flush(const char* function, Domain& domain) const;
 
   // map_functions.cpp; with the domain's mutex held

@@ -180,16 +180,32 @@ NTSTATUS VtdDriver::publish(std::uint16_t domain_id, std::uint64_t first_page, s
   return unit_.flush_write_buffer() ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
-NTSTATUS VtdDriver::invalidate(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages, bool leaf_only) {
-  // The smallest naturally aligned power of two that covers the range.
+// The smallest naturally aligned power of two that covers the range, or the whole domain.
+Invalidation VtdDriver::request_for(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages,
+                                    bool leaf_only) const {
   unsigned mask = 0;
   const std::uint64_t last_page = first_page + pages - 1;
   while ((first_page >> mask) != (last_page >> mask)) ++mask;
   const bool selective = unit_.cap(vtd::cap::PSI) != 0 && mask <= unit_.cap(vtd::cap::MAMV);
-  const Invalidation request = selective
-                                   ? Invalidation::iotlb_pages(domain_id, first_page >> mask << mask, mask, leaf_only)
-                                   : Invalidation::iotlb_domain(domain_id);
+  return selective ? Invalidation::iotlb_pages(domain_id, first_page >> mask << mask, mask, leaf_only)
+                   : Invalidation::iotlb_domain(domain_id);
+}
+
+NTSTATUS VtdDriver::invalidate(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages, bool leaf_only) {
+  const Invalidation request = request_for(domain_id, first_page, pages, leaf_only);
   return execute(&request, 1) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+}
+
+NTSTATUS VtdDriver::invalidate(std::uint16_t domain_id, const std::vector<PageRange>& ranges, bool leaf_only) {
+  std::vector<Invalidation> requests;
+  for (const PageRange& range : ranges) {
+    requests.push_back(request_for(domain_id, range.first_page, range.pages, leaf_only));
+    if (requests.back().kind != Invalidation::Kind::IotlbDomain) continue;
+    requests = {requests.back()};  // it covers all the others
+    break;
+  }
+  if (requests.empty()) return STATUS_SUCCESS;
+  return execute(requests.data(), requests.size()) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
 NTSTATUS VtdDriver::invalidate_all() {

@@ -43,6 +43,8 @@ class VtdDriver final : public RemappingDriver {
   [[nodiscard]] NTSTATUS publish(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages) override;
   [[nodiscard]] NTSTATUS invalidate(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages,
                                     bool leaf_only) override;
+  [[nodiscard]] NTSTATUS invalidate(std::uint16_t domain_id, const std::vector<PageRange>& ranges,
+                                    bool leaf_only) override;
   [[nodiscard]] NTSTATUS invalidate_all() override;
 
  private:
@@ -52,6 +54,8 @@ class VtdDriver final : public RemappingDriver {
   [[nodiscard]] bool take_frames(std::size_t count);
   [[nodiscard]] bool enable();
   void give_frames_back();
+  [[nodiscard]] Invalidation request_for(std::uint16_t domain_id, std::uint64_t first_page, std::uint64_t pages,
+                                         bool leaf_only) const;
   [[nodiscard]] bool execute(const Invalidation* requests, std::size_t count);
   template <std::size_t Count>
   [[nodiscard]] bool execute(const Invalidation (&requests)[Count]) {

@@ -70,6 +70,7 @@ TEST_CASE("FlushDomainByVaList drops the listed pages and no others", "[flush_li
     if (seen.kind != Seen::Wait) invalidations.push_back(seen);
   }
   REQUIRE(invalidations.size() == 2);
+  CHECK(f.machine.units[0]->seen.size() == 3);  // one wait for both
   CHECK(invalidations[1] == f.pages(0x50, 1, true));
   for (std::uint64_t page = 0; page < 100; ++page) {
     CHECK(f.cached(page) == (page != 7 && page != 0x50 && page != 0x51));
