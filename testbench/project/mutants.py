@@ -1,0 +1,84 @@
+"""What scripts/mutation-check breaks: one replacement each, and the programs of tests that have to notice it."""
+from collections import namedtuple
+
+Mutant = namedtuple("Mutant", "what file old new programs")
+
+DDI = ("test_ddi_functions",)
+DRIVER = ("test_ddi_functions", "test_api_driver")
+VTD = ("vtd_tests",)
+TIMED = ("translation_tests",)
+
+
+def m(what, file, old, new, programs):
+    return Mutant(what, file, old, new, programs)
+
+
+MUTANTS = [
+    # The driver: entries.
+    m("an unmapped leaf stays in memory", "api/page_table.cpp", "    } else if (whole) {\n      write_entry(table, index, 0);",
+      "    } else if (whole) {\n      write_entry(table, index, table.entries[index]);", DDI),
+    m("a large leaf is mapped one level too low", "api/page_table.cpp", "    const unsigned level = leaf_level(logical, run.first_page, run.pages);\n    visit",
+      "    const unsigned level = std::max(1u, leaf_level(logical, run.first_page, run.pages) - 1);\n    visit", DDI),
+    m("a table is linked without its permission bits", "api/page_table.cpp",
+      "      write_entry(*table, index, geometry_.format.table_entry(table->child(index)->frame));\n    }\n    table = table->child(index);",
+      "      write_entry(*table, index, table->child(index)->frame);\n    }\n    table = table->child(index);", DDI),
+    m("a split leaf loses its permissions", "api/page_table.cpp", "geometry_.format.leaf_entry(page, whole.permissions, level);",
+      "geometry_.format.leaf_entry(page, core::Permissions::ReadWrite, level);", DRIVER),
+    m("a pinned table is freed with its neighbours", "api/page_table.cpp", "(child->used != 0 || child->pins != 0)", "(child->used != 0)", DDI),
+    m("read and write change places in a leaf", "models/core/page_format.h", "(allows(permissions, Permissions::Write) ? write_bit : 0)",
+      "(allows(permissions, Permissions::Read) ? write_bit : 0)", DDI),
+    m("the context entry keeps its P bit on detach", "api/vtd_context.cpp", "    memory_.write64(context_address(requester), 0);\n", "", DDI),
+    m("the second requester id of a device is not bound", "api/vtd_context.cpp",
+      "  for (const core::RequesterId requester : requesters) write_present(requester, binding);\n  if (unit_.cap",
+      "  write_present(requesters.front(), binding);\n  if (unit_.cap", DDI),
+    m("a context entry names the wrong depth of tables", "api/vtd_context.cpp", "entry::AW.of(vtd::address_width_code(levels))",
+      "entry::AW.of(vtd::address_width_code(levels == 3 ? 4 : 3))", DDI),
+    # The driver: invalidation.
+    m("an unmap does not invalidate", "api/map_functions.cpp", "  const NTSTATUS status = invalidate(domain, removal.first_page, removal.pages, removal.leaf_only);",
+      "  const NTSTATUS status = STATUS_SUCCESS;", DDI),
+    m("UnmapReservedLogicalRange does not invalidate", "api/reserved_functions.cpp",
+      "  const NTSTATUS status = invalidate(*domain, range->first_page + first, pages, true);", "  const NTSTATUS status = STATUS_SUCCESS;", DDI),
+    m("every invalidation says that only leaves changed", "api/map_functions.cpp",
+      "drivers_[attachment.unit]->invalidate(attachment.domain_id, first_page, pages, leaf_only);",
+      "drivers_[attachment.unit]->invalidate(attachment.domain_id, first_page, pages, true);", DRIVER),
+    m("the address mask is one bit short", "api/vtd_driver.cpp", "  while ((first_page >> mask) != (last_page >> mask)) ++mask;",
+      "  while ((first_page >> mask) + 1 < (last_page >> mask)) ++mask;", DDI),
+    m("an address mask beyond CAP.MAMV is used", "api/vtd_driver.cpp", "mask <= unit_.cap(vtd::cap::MAMV)", "mask <= unit_.cap(vtd::cap::MAMV) + 1", DRIVER),
+    m("detach leaves the context cache alone", "api/vtd_context.cpp", "    requests.push_back(Invalidation::context_device(bound->second, requester));\n", "", DDI),
+    m("detach leaves the IOTLB alone", "api/vtd_context.cpp",
+      "  for (const std::uint16_t domain_id : domain_ids) requests.push_back(Invalidation::iotlb_domain(domain_id));\n  return execute",
+      "  return execute", DDI),
+    m("invalidations do not drain", "api/vtd_invalidation.cpp", "descriptor::iotlb::DR.of(unit.cap(vtd::cap::DRD)) | descriptor::iotlb::DW.of(unit.cap(vtd::cap::DWD))",
+      "0", DRIVER),
+    m("nobody waits for a queued invalidation", "api/vtd_invalidation.cpp", "static_cast<std::int32_t>(reached - generation) >= 0",
+      "static_cast<std::int32_t>(reached - generation) >= -1", DRIVER),
+    m("caching mode is forgotten when something is mapped", "api/vtd_driver.cpp",
+      "  if (unit_.cap(vtd::cap::CM) != 0) return invalidate(domain_id, first_page, pages, false);\n", "", DRIVER),
+    # The driver: statuses and bookkeeping.
+    m("a failed map keeps its logical range", "api/map_functions.cpp", "    return_claim(*domain, first_page, pages);\n", "", DDI),
+    m("tables are free before the invalidation", "api/map_functions.cpp",
+      "  const NTSTATUS status = invalidate(domain, removal.first_page, removal.pages, removal.leaf_only);\n  if (!NT_SUCCESS(status)) return status;\n"
+      "  for (const core::Address frame : removal.tables) description_.frames->free(frame);\n  return STATUS_SUCCESS;",
+      "  for (const core::Address frame : removal.tables) description_.frames->free(frame);\n"
+      "  return invalidate(domain, removal.first_page, removal.pages, removal.leaf_only);", DRIVER),
+    m("a domain id is not given back", "api/attach_functions.cpp", "    drivers_[unit]->release_domain_id(attachment->domain_id);\n    domain->attachments.erase(attachment);",
+      "    domain->attachments.erase(attachment);", DRIVER),
+    m("a segment may be unmapped twice", "api/reserved_functions.cpp", "  range->segments.remove(first, pages);\n  *mapped_segment = {};", "  *mapped_segment = {};", DDI),
+    m("DMA Guard forgets the screen", "api/policy_functions.cpp", "guard.policy == EnumerationPolicy::BlockUntilUnlock && guard.screen_locked",
+      "guard.policy == EnumerationPolicy::BlockUntilUnlock", DDI),
+    m("the state-change callback is not called at registration", "api/state_change_functions.cpp", "  deliver(*registration, registration->announced_types);\n", "", DDI),
+    m("Unregister does not wait", "api/state_change_functions.cpp", "  const LockGuard lock(*registration->delivery);\n  registration->gone = true;",
+      "  registration->gone = true;", DDI),
+    # The model.
+    m("a page-selective invalidation covers one page too few", "models/vtd/invalidation.cpp", "  scope.last = scope.first | below;",
+      "  scope.last = scope.first | (below >> 1);", VTD),
+    m("IH = 0 leaves the walk caches alone", "models/core/invalidation.h", "!(kind == Kind::Pages && leaf_only) && covers", "kind != Kind::Pages && covers", VTD),
+    m("permissions of upper levels do not count", "models/core/walk.cpp", "  permissions_ = permissions_ & decoded.permissions;", "  permissions_ = decoded.permissions;", VTD),
+    m("reserved bits of entries are not looked at", "models/core/walk.cpp", "  if (decoded.reserved_set) {", "  if (false) {", VTD),
+    m("an invalidation of another domain counts, too", "models/core/invalidation.h",
+      "    if (of_domain != domain) return false;\n    return kind == Kind::Domain || (begin <= last", "    return kind == Kind::Domain || (begin <= last", VTD),
+    m("a full set of fault records overwrites the oldest", "models/vtd/fault_recorder.cpp", "    bank_.set(FSTS, fsts::PFO.set(status, 1));\n    return;", "    bank_.set(FSTS, fsts::PFO.set(status, 1));", VTD),
+    m("a drain does not wait for accesses that are under way", "models/tlm/translation_control.cpp", "    } else if (before.open != 0) {\n      wait(downstream_event_);",
+      "    } else if (false) {\n      wait(downstream_event_);", TIMED),
+    m("a fill survives the invalidation that overtook it", "models/tlm/translation_control.cpp", "      piece->stale = true;", "", TIMED),
+]
