@@ -60,23 +60,27 @@ NTSTATUS System::detach_device_ex(PIOMMU_DMA_DEVICE dma_device) {
   const bool attached = !lost(kFunction, *device) && device->requester->attached_by == device;
   const NTSTATUS status = attached ? detach_locked(*device->requester) : STATUS_INVALID_PARAMETER_1;
   leave_requester(*device->requester);
+  if (NT_SUCCESS(status)) faults_.wait_for_handler(*device->requester);
   return status;
 }
 
 NTSTATUS System::detach_locked(Requester& requester) {
   const std::shared_ptr<Domain> domain = requester.domain;
-  const LockGuard lock(*domain->mutex);
-  const std::size_t unit = *requester.pdo.unit;
-  const NTSTATUS status = drivers_[unit]->detach(requester.pdo.requester_ids);
-  if (!NT_SUCCESS(status)) return status;
-  const auto attachment = std::find_if(domain->attachments.begin(), domain->attachments.end(),
-                                       [&](const Domain::Attachment& other) { return other.unit == unit; });
-  if (--attachment->devices == 0) {
-    drivers_[unit]->release_domain_id(attachment->domain_id);
-    domain->attachments.erase(attachment);
+  {
+    const LockGuard lock(*domain->mutex);
+    const std::size_t unit = *requester.pdo.unit;
+    const NTSTATUS status = drivers_[unit]->detach(requester.pdo.requester_ids);
+    if (!NT_SUCCESS(status)) return status;
+    const auto attachment = std::find_if(domain->attachments.begin(), domain->attachments.end(),
+                                         [&](const Domain::Attachment& other) { return other.unit == unit; });
+    if (--attachment->devices == 0) {
+      drivers_[unit]->release_domain_id(attachment->domain_id);
+      domain->attachments.erase(attachment);
+    }
+    requester.domain.reset();
+    requester.attached_by.reset();
   }
-  requester.domain.reset();
-  requester.attached_by.reset();
+  faults_.switch_off(requester);
   return STATUS_SUCCESS;
 }
 

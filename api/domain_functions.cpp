@@ -93,7 +93,8 @@ NTSTATUS System::create_domain_ex(IOMMU_DMA_DOMAIN_TYPE domain_type, IOMMU_DMA_D
     return STATUS_INSUFFICIENT_RESOURCES;
   }
   domain->name = "domain " + std::to_string(++domains_made_);
-  *domain_out = domains_.insert(std::move(domain), serial_);
+  *domain_out = domains_.insert(domain, serial_);
+  domain->handle = *domain_out;
   return STATUS_SUCCESS;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,11 +12,31 @@
 #include "api/logical_space.h"
 #include "api/page_table.h"
 #include "api/ports.h"
+#include "api/remapping_driver.h"
 #include "api/segment_map.h"
 
 namespace iommu::api {
 
 struct DeviceToken;
+struct Domain;
+
+/// Fault reporting of one device (fault_delivery.h).
+struct FaultReporting {
+  struct Pending {
+    FaultRecord record;
+    std::shared_ptr<Domain> domain;  ///< that the device was attached to then
+  };
+
+  PIOMMU_DEVICE_FAULT_HANDLER handler = nullptr;  ///< null: off
+  PVOID context = nullptr;
+  std::uint64_t epoch = 0;    ///< counts changes of the handler and of off to on
+  std::deque<Pending> queue;  ///< not delivered yet
+  std::uint64_t dropped = 0;  ///< not delivered and not reported yet, for want of room or because of switching off
+  bool scheduled = false;     ///< a work item of this device is queued or runs
+  std::unique_ptr<Mutex> delivery;   ///< held while the handler runs
+  const void* running_on = nullptr;  ///< the thread that the handler runs on
+  bool unhandled_reported = false;   ///< the diagnostic about a fault without handler has been given
+};
 
 /// An address space (IOMMU_DMA_DOMAIN).
 struct Domain {
@@ -26,7 +47,8 @@ struct Domain {
     unsigned devices = 0;
   };
 
-  std::string name;  ///< "domain 3", counted per system, for diagnostics
+  std::string name;                    ///< "domain 3", counted per system, for diagnostics
+  PIOMMU_DMA_DOMAIN handle = nullptr;  ///< as the driver knows it
   IOMMU_DMA_DOMAIN_TYPE type = DomainTypeTranslate;
   std::unique_ptr<Mutex> mutex;  ///< held by whatever changes or uses the domain
   bool deleted = false;
@@ -56,6 +78,7 @@ struct Requester {
   const char* busy_with = nullptr;           ///< function that holds the mutex
   std::shared_ptr<Domain> domain;            ///< attached to
   std::shared_ptr<DeviceToken> attached_by;  ///< the token that it was attached through; none: by version 1
+  FaultReporting faults;
 };
 
 /// A driver's state-change callback.

@@ -45,6 +45,17 @@ std::unique_ptr<PageTable> PageTable::create(const Geometry& geometry, MemoryPor
 
 core::Address PageTable::root() const { return root_->frame; }
 
+bool PageTable::mapped(std::uint64_t page) const {
+  if (page >> (9 * geometry_.levels) != 0) return false;
+  const Table* table = root_.get();
+  for (;;) {
+    const unsigned index = entry_index(page, table->level);
+    const Table* next = table->child(index);
+    if (next == nullptr) return table->entries[index] != 0;
+    table = next;
+  }
+}
+
 std::unique_ptr<PageTable::Table> PageTable::make_table(core::Address frame, unsigned level) {
   memory_.zero_page(frame);
   auto table = std::make_unique<Table>();

@@ -81,6 +81,9 @@ class PageTable {
   /// Frees every table, the root included. No unit may use them any more; the object is of no further use.
   void release();
 
+  /// True when the tables have a leaf for this page, whatever it permits.
+  [[nodiscard]] bool mapped(std::uint64_t page) const;
+
   [[nodiscard]] core::Address root() const;
   [[nodiscard]] unsigned levels() const { return geometry_.levels; }
   [[nodiscard]] std::size_t table_count() const { return table_count_; }

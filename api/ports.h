@@ -183,6 +183,7 @@ struct Policy {
   DmaGuard dma_guard;                     ///< at the start
   std::size_t max_devices = 65536;        ///< device tokens that may exist at a time
   std::size_t max_domains = 65536;        ///< domains that may exist at a time
+  std::size_t fault_queue_depth = 16;     ///< faults of one device that wait for its driver; further ones are counted
   std::uint64_t poll_limit = 10'000'000;  ///< polls after which a unit is given up
 };
 

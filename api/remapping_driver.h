@@ -43,6 +43,35 @@ struct UntranslatedRange {
   std::uint64_t pages = 0;
 };
 
+/// What kept an access from its memory, as far as architectures agree.
+enum class FaultCause : std::uint8_t {
+  NoBinding,     ///< the requester is bound to nothing
+  NoPermission,  ///< its tables do not allow the access: not mapped, or mapped without that permission
+  AddressSize,   ///< the address is wider than input or output
+  Structure,     ///< tables or requester structures could not be read
+  Unsupported,   ///< the request, or what software wrote for it, is not allowed
+};
+
+/// One access that a unit blocked, as its hardware recorded it.
+struct FaultRecord {
+  core::RequesterId requester = 0;
+  FaultCause cause = FaultCause::Unsupported;
+  std::uint32_t reason = 0;  ///< the architecture's code, for diagnostics
+  bool write = false;
+  bool address_valid = false;
+  core::Address address = 0;  ///< logical, of the page; 0 when it is not valid
+};
+
+/// Who wants to know of a unit's faults. Called on the unit's interrupt thread or on the passive-level worker; must not
+/// wait. `unit` is the index in SystemDescription::units.
+class FaultSink {
+ public:
+  virtual ~FaultSink() = default;
+  virtual void fault(std::size_t unit, const FaultRecord& record) = 0;
+  /// The unit had no room for faults and dropped an unknown number of them, `times` times since this was last called.
+  virtual void faults_lost(std::size_t unit, std::uint64_t times) = 0;
+};
+
 class RemappingDriver {
  public:
   virtual ~RemappingDriver() = default;
@@ -79,6 +108,13 @@ class RemappingDriver {
                                             bool leaf_only) = 0;
   /// Drops everything that the unit has cached, and waits for the DMA that used it.
   [[nodiscard]] virtual NTSTATUS invalidate_all() = 0;
+
+  /// Has the unit report its faults to `sink` from now on; what it recorded before is reported first. The sink is called
+  /// until stop_fault_reporting(). Calls of these two do not overlap. STATUS_NOT_SUPPORTED: no interrupt, or one that the
+  /// unit can't send.
+  [[nodiscard]] virtual NTSTATUS start_fault_reporting(FaultSink& sink) = 0;
+  /// The sink is not called any more afterwards. Records stay in the unit.
+  virtual void stop_fault_reporting() = 0;
 };
 
 }  // namespace iommu::api

@@ -21,6 +21,7 @@ constexpr std::uint8_t kDeviceHandles = 0xDE;
 
 System::System(SystemDescription description)
     : description_(std::move(description)),
+      faults_(description_, drivers_, requesters_),
       domains_(kDomainHandles, description_.policy.max_domains),
       devices_(kDeviceHandles, description_.policy.max_devices) {
   check_description();
@@ -51,6 +52,7 @@ void System::check_description() const {
     refuse("max_logical_width_bits is " + std::to_string(policy.max_logical_width_bits) + ": 13 to 63 are allowed");
   }
   if (policy.poll_limit == 0) refuse("poll_limit is 0: at least 1 is needed");
+  if (policy.fault_queue_depth == 0) refuse("fault_queue_depth is 0: at least 1 is needed");
   for (const UnitDescription& unit : description_.units) {
     if (unit.registers == nullptr) refuse("unit " + unit.name + " has no registers");
   }
@@ -89,7 +91,7 @@ NTSTATUS System::start_units() {
     for (const PdoDescription& pdo : description_.pdos) {
       if (pdo.unit == unit) ids.insert(ids.end(), pdo.requester_ids.begin(), pdo.requester_ids.end());
     }
-    drivers_.push_back(std::make_unique<VtdDriver>(description_.units[unit], description_));
+    drivers_.push_back(std::make_unique<VtdDriver>(description_.units[unit], description_, unit));
     const NTSTATUS status = drivers_.back()->start(ids, description_.policy.unattached);
     if (!NT_SUCCESS(status)) return status;
   }

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "api/fault_delivery.h"
 #include "api/handle_table.h"
 #include "api/map_arguments.h"
 #include "api/objects.h"
@@ -169,7 +170,19 @@ class System {
   // attach_functions.cpp, with the requester's mutex held; `device` is null for version 1
   [[nodiscard]] NTSTATUS attach_locked(const char* function, const std::shared_ptr<Domain>& domain,
                                        Requester& requester, const std::shared_ptr<DeviceToken>& device);
+  /// Callers that have left the requester then wait for its fault handler, which may still run.
   [[nodiscard]] NTSTATUS detach_locked(Requester& requester);
+
+  // fault_functions.cpp
+  /// SetDeviceFaultReporting(Ex) in the modeled profile, once the device is known. It must be attached through `token`;
+  /// null: by version 1. Takes the requester's mutex itself.
+  [[nodiscard]] NTSTATUS set_fault_reporting(const char* function, Requester& requester,
+                                             const std::shared_ptr<DeviceToken>& token, ULONG input_mapping_id_base,
+                                             BOOLEAN enable, const DEVICE_FAULT_CONFIGURATION* fault_config);
+  [[nodiscard]] NTSTATUS set_fault_reporting_locked(const char* function, Requester& requester,
+                                                    const std::shared_ptr<DeviceToken>& token,
+                                                    ULONG input_mapping_id_base, BOOLEAN enable,
+                                                    const DEVICE_FAULT_CONFIGURATION* fault_config);
 
   // v1_functions.cpp
   /// The device behind a PDO; null with the reason in `status`.
@@ -215,6 +228,7 @@ class System {
   SystemDescription description_;
   std::vector<std::unique_ptr<RemappingDriver>> drivers_;  // by unit
   std::vector<std::unique_ptr<Requester>> requesters_;     // by PDO
+  FaultDelivery faults_;
   Platform platform_;
   std::unique_ptr<Mutex> start_mutex_;
   std::optional<NTSTATUS> started_;

@@ -69,6 +69,7 @@ NTSTATUS System::detach_device(PIOMMU_DMA_DOMAIN domain_handle, PDEVICE_OBJECT p
   const bool attached = requester->domain == domain && !requester->attached_by;
   status = attached ? detach_locked(*requester) : STATUS_INVALID_PARAMETER_1;
   leave_requester(*requester);
+  if (NT_SUCCESS(status)) faults_.wait_for_handler(*requester);
   return status;
 }
 
@@ -88,8 +89,14 @@ NTSTATUS System::unmap_identity_range(PIOMMU_DMA_DOMAIN domain, PMDL mdl) {
   return unmap_identity_range_ex(domain, &description);
 }
 
-NTSTATUS System::set_device_fault_reporting(PDEVICE_OBJECT, ULONG, BOOLEAN, PDEVICE_FAULT_CONFIGURATION) {
-  return absent("SetDeviceFaultReporting");
+NTSTATUS System::set_device_fault_reporting(PDEVICE_OBJECT physical_device_object, ULONG input_mapping_id_base,
+                                            BOOLEAN enable, PDEVICE_FAULT_CONFIGURATION fault_config) {
+  constexpr const char* kFunction = "SetDeviceFaultReporting";
+  if (!modeled()) return STATUS_NOT_IMPLEMENTED;
+  NTSTATUS status = STATUS_SUCCESS;
+  Requester* requester = find_v1_device(kFunction, physical_device_object, 1, status);
+  if (requester == nullptr) return status;
+  return set_fault_reporting(kFunction, *requester, nullptr, input_mapping_id_base, enable, fault_config);
 }
 
 }  // namespace iommu::api

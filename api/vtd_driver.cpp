@@ -15,8 +15,9 @@ constexpr UntranslatedRange kInterruptRange{vtd::kInterruptRangeBase >> core::kP
 
 }  // namespace
 
-VtdDriver::VtdDriver(const UnitDescription& description, const SystemDescription& system)
+VtdDriver::VtdDriver(const UnitDescription& description, const SystemDescription& system, std::size_t unit_index)
     : unit_(description, *system.memory, *system.host, system.policy.poll_limit),
+      faults_(unit_, description, unit_index),
       frames_(*system.frames),
       memory_(*system.memory),
       path_(description.invalidation),

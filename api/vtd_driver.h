@@ -6,7 +6,7 @@
 // widths (MGAW), large pages (SSLPS), pass-through (PT), page-selective invalidation (PSI, MAMV), draining (DRD, DWD),
 // caching mode (CM), write buffers (RWBF), implied invalidation (ESRTPS), queue (QI). A request that the unit refuses
 // is reported and replaced by a global invalidation. What it does not do: page tables (PageTable), scalable mode,
-// device TLBs, interrupt remapping, faults, cache flushes of the CPU (ECAP.C is ignored: simulated memory is coherent).
+// device TLBs, interrupt remapping, faults (VtdFaults), cache flushes of the CPU (ECAP.C is ignored: simulated memory is coherent).
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "api/remapping_driver.h"
+#include "api/vtd_faults.h"
 #include "api/vtd_invalidation.h"
 #include "api/vtd_unit.h"
 #include "models/vtd/records.h"
@@ -26,7 +27,8 @@ namespace iommu::api {
 
 class VtdDriver final : public RemappingDriver {
  public:
-  VtdDriver(const UnitDescription& description, const SystemDescription& system);
+  /// @param unit_index  of `description` in `system`
+  VtdDriver(const UnitDescription& description, const SystemDescription& system, std::size_t unit_index);
   ~VtdDriver() override;
 
   [[nodiscard]] NTSTATUS start(const std::vector<core::RequesterId>& requesters, UnattachedState unattached) override;
@@ -46,6 +48,9 @@ class VtdDriver final : public RemappingDriver {
   [[nodiscard]] NTSTATUS invalidate(std::uint16_t domain_id, const std::vector<PageRange>& ranges,
                                     bool leaf_only) override;
   [[nodiscard]] NTSTATUS invalidate_all() override;
+
+  [[nodiscard]] NTSTATUS start_fault_reporting(FaultSink& sink) override { return faults_.start(sink); }
+  void stop_fault_reporting() override { faults_.stop(); }
 
  private:
   // vtd_driver.cpp: bringing the unit up, and invalidation.
@@ -71,6 +76,7 @@ class VtdDriver final : public RemappingDriver {
   [[nodiscard]] core::Address context_address(core::RequesterId requester) const;
 
   VtdUnit unit_;
+  VtdFaults faults_;
   FrameAllocator& frames_;
   MemoryPort& memory_;
   InvalidationPath path_;

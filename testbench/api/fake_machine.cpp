@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "api/interface.h"
 #include "testbench/api/cooperative_threads.h"
@@ -48,14 +49,23 @@ void Host::relax() {
   if (threads != nullptr) threads->yield();
 }
 
-const void* Host::current_thread() const { return threads == nullptr ? this : threads->current(); }
+const void* Host::current_thread() const {
+  static const char kIds[3] = {};  // addresses only
+  return threads == nullptr ? &kIds[level] : threads->current();
+}
 
 void Host::run_work() {
-  while (!work.empty()) {
-    const std::function<void()> item = std::move(work.front());
-    work.pop_front();
-    item();
-  }
+  while (run_work_item()) continue;
+}
+
+bool Host::run_work_item() {
+  if (work.empty()) return false;
+  const std::function<void()> item = std::move(work.front());
+  work.pop_front();
+  const Level before = std::exchange(level, Passive);
+  item();
+  level = before;
+  return true;
 }
 
 std::size_t Host::reported(const std::string& function, const std::string& text) const {
@@ -187,6 +197,9 @@ Machine::Machine(const Options& options) : host(breaches), memory(host), frames(
     unit.registers = units.back().get();
     unit.register_base = 0xFED90000 + 0x1000 * i;
     unit.host_address_bits = options.host_address_bits;
+    unit.pci_segment = static_cast<std::uint16_t>(i);
+    interrupts.push_back(std::make_unique<Interrupt>(0x30 + static_cast<std::uint32_t>(i)));
+    if (options.fault_interrupts) unit.fault_interrupt = interrupts.back().get();
     unit.invalidation = options.path;
     description.units.push_back(unit);
     memory.has_write_buffer = memory.has_write_buffer || options.units[i].rwbf;
@@ -218,6 +231,27 @@ Machine::~Machine() {
 }
 
 void Machine::make_current() { the_current_system = system.get(); }
+
+bool Machine::run_interrupts() {
+  bool any = false;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    while (!units[i]->messages.empty()) {
+      any = true;
+      if (units[i]->messages.front() != std::make_pair(std::uint64_t{0xFEE00000}, std::uint32_t(0x30 + i))) {
+        breaches.push_back("a message of a unit goes astray");
+      }
+      units[i]->messages.pop_front();
+      const Host::Level before = std::exchange(host.level, Host::Interrupt);
+      if (interrupts[i]->handler) interrupts[i]->handler();
+      host.level = before;
+    }
+  }
+  return any;
+}
+
+void Machine::settle() {
+  while (run_interrupts() || host.run_work_item()) continue;
+}
 
 NTSTATUS Machine::open() {
   make_current();

@@ -2,9 +2,9 @@
 //
 // What it does: a register file that answers handshakes at once (or after some polls), carries out invalidations of
 // both kinds on caches that never forget by themselves, and translates by an own walker written from the fact sheet's
-// sections 1, 2 and 5. Every breach of the rules for software is kept as a sentence in `breaches`. Offsets, bits and
+// sections 1, 2 and 5; it records what it blocks (section 6). Every breach of the rules for software is kept as a sentence in `breaches`. Offsets, bits and
 // codes are literals of the sheet here: nothing comes from the code under test.
-// What it does not do: time, faults, anything of models/.
+// What it does not do: time, anything of models/.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,12 @@ class Host final : public iommu::api::HostServices {
   std::vector<Diagnostic> diagnostics;
   /// Runs what is queued for the passive-level worker, what that queues included, on the calling thread.
   void run_work();
+  /// One item; false when there is none.
+  bool run_work_item();
+
+  /// What runs when no Threads do.
+  enum Level { Driver, Interrupt, Passive };
+  Level level = Driver;
 
   std::vector<std::function<void()>> on_relax;
   std::deque<std::function<void()>> work;
@@ -125,6 +131,7 @@ struct UnitOptions {
   unsigned sagaw = 0x6;  ///< bit 1: 3 levels, bit 2: 4 levels
   unsigned mgaw_bits = 48;
   unsigned sslps = 3;
+  unsigned fault_records = 4;
   unsigned mamv = 18;
   bool psi = true, cm = false, rwbf = false, qi = true, pt = true, esrtps = false, drain = true,
        protected_regions = true;
@@ -165,6 +172,18 @@ class Unit final : public iommu::api::RegisterPort {
   [[nodiscard]] bool translating() const { return (gsts_ & 0x80000000u) != 0; }
   [[nodiscard]] bool queue_enabled() const { return (gsts_ & 0x04000000u) != 0; }
 
+  /// Records a fault as hardware does (sheet 6.5). A device's access does it by itself when it is blocked.
+  void record(unsigned sid, std::uint64_t address, bool write, unsigned reason);
+  /// Interrupt messages that were sent and not received yet: address and data.
+  std::deque<std::pair<std::uint64_t, std::uint32_t>> messages;
+  std::uint64_t messages_sent = 0;
+  std::uint64_t faults_recorded = 0;
+  std::uint64_t faults_dropped = 0;
+  std::uint32_t fectl = 0x80000000, fedata = 0, feaddr = 0;
+  /// FSTS without FRI, which keeps its last value.
+  [[nodiscard]] std::uint32_t fsts() const { return fsts_ & 0xFF; }
+  [[nodiscard]] unsigned records_in_use() const;
+
   /// While true, the queue stands still.
   void hold_queue(bool hold);
   /// Descriptors between head and tail.
@@ -197,6 +216,16 @@ class Unit final : public iommu::api::RegisterPort {
   void command(std::uint32_t value);
   void run_queue();
   void carry_out(const Seen& request);
+  struct FaultRegister {
+    std::uint64_t low = 0, high = 0;
+    bool read = false;  // by software since it was recorded
+  };
+  [[nodiscard]] FaultRegister* fault_register(std::uint32_t offset);
+  void let_others();
+  void set_status(std::uint32_t bits);
+  void status_changed();
+  void send_fault_event();
+  Access translate(unsigned sid, std::uint64_t address, bool write);
   Access finish(unsigned permissions, std::uint64_t physical, bool write, std::uint64_t page_bytes) const;
 
   UnitOptions options_;
@@ -206,6 +235,8 @@ class Unit final : public iommu::api::RegisterPort {
   std::uint32_t gsts_ = 0;
   std::uint64_t rtaddr_ = 0, root_ = 0, ccmd_ = 0, iva_ = 0, iotlb_ = 0, iqh_ = 0, iqt_ = 0, iqa_ = 0, iqercd_ = 0;
   std::uint32_t fsts_ = 0;
+  std::vector<FaultRegister> frcd_;
+  unsigned next_record_ = 0;
   bool iva_written_ = false;
   bool queue_held_ = false;
   std::deque<std::pair<unsigned, std::function<void()>>> pending_;
@@ -219,7 +250,20 @@ struct Options {
   iommu::api::Policy policy;
   iommu::api::InvalidationPath path = iommu::api::InvalidationPath::Queue;
   unsigned host_address_bits = 46;
+  bool fault_interrupts = true;
   unsigned extra_devices = 0;  ///< fn0, fn1, ... at 03:00.0 and on, behind unit 0; at most 256
+};
+
+/// The interrupt of one unit.
+class Interrupt final : public iommu::api::InterruptPort {
+ public:
+  explicit Interrupt(std::uint32_t data) : data_(data) {}
+  Message message() const override { return {0xFEE00000, data_}; }
+  void connect(std::function<void()> handler_) override { handler = std::move(handler_); }
+  std::function<void()> handler;
+
+ private:
+  std::uint32_t data_;
 };
 
 /// Devices: nic0 (00:03.0) and disk0 (01:00.0) behind unit 0; gpu0 behind unit 0 with 02:00.0 and 02:02.0; usb0 behind
@@ -234,6 +278,7 @@ class Machine {
   Memory memory;
   Frames frames;
   std::vector<std::unique_ptr<Unit>> units;
+  std::vector<std::unique_ptr<Interrupt>> interrupts;
   std::unique_ptr<iommu::api::System> system;
   DMA_IOMMU_INTERFACE_EX interface {};
 
@@ -242,6 +287,10 @@ class Machine {
   /// open() that must succeed.
   const DMA_IOMMU_INTERFACE_V2& v2();
   void make_current();
+  /// Lets the handlers run of messages that were sent; false when there was none.
+  bool run_interrupts();
+  /// Interrupts and passive-level work, until there is nothing left of both.
+  void settle();
   PDEVICE_OBJECT pdo(const std::string& name) const;
   iommu::api::SystemDescription description;
 

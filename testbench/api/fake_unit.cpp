@@ -1,8 +1,9 @@
 // The VT-d unit of the fake machine, from the fact sheet's sections 1 (registers), 2 (legacy structures), 4 and 5
-// (caches and invalidation). All numbers are literals of it.
+// (caches and invalidation), 6 (faults). All numbers are literals of it.
 #include <algorithm>
 #include <utility>
 
+#include "testbench/api/cooperative_threads.h"
 #include "testbench/api/fake_machine.h"
 
 namespace fake {
@@ -14,10 +15,13 @@ constexpr std::uint64_t bits(std::uint64_t word, unsigned hi, unsigned lo) {
 }
 
 constexpr std::uint32_t kIro = 0x500;
-constexpr std::uint32_t kIqe = 1u << 4;
+constexpr std::uint32_t kFro = 0x600;
+constexpr std::uint32_t kPfo = 1u << 0, kPpf = 1u << 1, kIqe = 1u << 4;
+constexpr std::uint32_t kIp = 1u << 30, kIm = 1u << 31;
 constexpr std::uint32_t kTe = 1u << 31, kSrtp = 1u << 30, kWbf = 1u << 27, kQie = 1u << 26;
 
 bool is_64_bit(std::uint32_t offset) {
+  if (offset >= kFro && offset < kFro + 0x1000) return true;
   switch (offset) {
     case 0x08:
     case 0x10:
@@ -38,7 +42,7 @@ bool is_64_bit(std::uint32_t offset) {
 }  // namespace
 
 Unit::Unit(const UnitOptions& options, Memory& memory, Host& host, Breaches& breaches)
-    : options_(options), memory_(memory), host_(host), breaches_(breaches) {
+    : options_(options), memory_(memory), host_(host), breaches_(breaches), frcd_(options.fault_records) {
   host.on_relax.emplace_back([this] { step(); });
 }
 
@@ -47,6 +51,7 @@ Unit::Unit(const UnitOptions& options, Memory& memory, Host& host, Breaches& bre
 std::uint32_t Unit::read32(std::uint32_t offset) {
   ++accesses;
   if (is_64_bit(offset)) breach("64-bit register read by 32 bits");
+  if (offset == 0x34 || offset == 0x38) let_others();
   switch (offset) {
     case 0x00:
       return options_.ver;
@@ -55,6 +60,8 @@ std::uint32_t Unit::read32(std::uint32_t offset) {
       return gsts_;
     case 0x34:
       return fsts_;
+    case 0x38:
+      return fectl;
     case 0x64:
       return pmen;
     default:
@@ -66,11 +73,17 @@ std::uint32_t Unit::read32(std::uint32_t offset) {
 std::uint64_t Unit::read64(std::uint32_t offset) {
   ++accesses;
   if (!is_64_bit(offset)) breach("32-bit register read by 64 bits");
+  if (FaultRegister* record = fault_register(offset)) {
+    let_others();
+    if (offset % 16 == 0) record->read = true;
+    return offset % 16 == 0 ? record->low : record->high;
+  }
   switch (offset) {
     case 0x08:
       return std::uint64_t{options_.nd} | std::uint64_t{options_.rwbf} << 4 |
              (options_.protected_regions ? 3ull << 5 : 0) | std::uint64_t{options_.cm} << 7 |
              std::uint64_t{options_.sagaw} << 8 | std::uint64_t{options_.mgaw_bits - 1} << 16 |
+             std::uint64_t{kFro / 16} << 24 | std::uint64_t{options_.fault_records - 1} << 40 |
              std::uint64_t{options_.sslps} << 34 | std::uint64_t{options_.psi} << 39 |
              std::uint64_t{options_.mamv} << 48 | (options_.drain ? 3ull << 54 : 0) |
              std::uint64_t{options_.esrtps} << 63;
@@ -99,13 +112,31 @@ std::uint64_t Unit::read64(std::uint32_t offset) {
 void Unit::write32(std::uint32_t offset, std::uint32_t value) {
   ++accesses;
   if (is_64_bit(offset)) breach("64-bit register written by 32 bits");
+  if (offset == 0x34 || offset == 0x38) let_others();
   switch (offset) {
     case 0x18:
       command(value);
       break;
     case 0x34:
       fsts_ &= ~(value & 0x71);
+      status_changed();
       if ((value & kIqe) != 0) run_queue();
+      break;
+    case 0x38:
+      if ((value & 0x3FFFFFFFu) != 0) breach("FECTL: reserved bits changed");
+      fectl = (fectl & kIp) | (value & kIm);
+      if (fectl == kIp) send_fault_event();
+      break;
+    case 0x3C:
+      if (bits(value, 31, 16) != 0) breach("FEDATA has reserved bits");
+      fedata = value;
+      break;
+    case 0x40:
+      if (bits(value, 1, 0) != 0) breach("FEADDR has reserved bits");
+      feaddr = value;
+      break;
+    case 0x44:
+      breach("FEUADDR written although ECAP.EIM = 0");
       break;
     case 0x64:
       pmen = (pmen & 1) | (value & 0x80000000u);
@@ -119,6 +150,13 @@ void Unit::write32(std::uint32_t offset, std::uint32_t value) {
 void Unit::write64(std::uint32_t offset, std::uint64_t value) {
   ++accesses;
   if (!is_64_bit(offset)) breach("32-bit register written by 64 bits");
+  if (FaultRegister* record = fault_register(offset)) {
+    let_others();
+    if (offset % 16 != 8 || value != 1ull << 63) breach("a fault record is written other than to clear it");
+    if (!record->read) breach("a fault record is cleared that nobody has read");
+    record->high &= ~value;
+    return status_changed();
+  }
   switch (offset) {
     case 0x20:
       if (bits(value, 11, 0) != 0) breach("RTADDR has reserved bits or another mode than legacy");
@@ -283,7 +321,7 @@ void Unit::run_queue() {
       if (error == 0 && refuse && refuse(request)) error = 4;
       if (error != 0) {
         iqercd_ = error;
-        fsts_ |= kIqe;
+        set_status(kIqe);
         return;
       }
       iqh_ = (iqh_ + 16) % 4096;
@@ -343,6 +381,60 @@ void Unit::carry_out(const Seen& request) {
   }
 }
 
+// ---- Faults -----------------------------------------------------------------------------------------------------
+
+Unit::FaultRegister* Unit::fault_register(std::uint32_t offset) {
+  return offset < kFro || offset >= kFro + 16 * frcd_.size() ? nullptr : &frcd_[(offset - kFro) / 16];
+}
+
+unsigned Unit::records_in_use() const {
+  return static_cast<unsigned>(
+      std::count_if(frcd_.begin(), frcd_.end(), [](const FaultRegister& r) { return bits(r.high, 63, 63) != 0; }));
+}
+
+void Unit::let_others() {
+  if (host_.threads != nullptr) host_.threads->yield();
+}
+
+// Sheet 6.5.
+void Unit::record(unsigned sid, std::uint64_t address, bool write, unsigned reason) {
+  FaultRegister& next = frcd_[next_record_];
+  if ((fsts_ & kPfo) == 0 && bits(next.high, 63, 63) != 0) fsts_ |= kPfo;
+  if ((fsts_ & kPfo) != 0) {
+    ++faults_dropped;
+    return;
+  }
+  ++faults_recorded;
+  next.low = address & ~0xFFFull;
+  next.high = 1ull << 63 | (write ? 0 : 1ull << 62) | std::uint64_t{reason} << 32 | sid;
+  next.read = false;
+  if ((fsts_ & kPpf) == 0) {
+    fsts_ = (fsts_ & ~0xFF00u) | next_record_ << 8;
+    set_status(kPpf);
+  }
+  next_record_ = (next_record_ + 1) % static_cast<unsigned>(frcd_.size());
+}
+
+// Sheet 1.7: only the first status bit of the group is an interrupt condition.
+void Unit::set_status(std::uint32_t bits) {
+  const bool condition = (fsts_ & 0x73) == 0;
+  fsts_ |= bits;
+  if (!condition) return;
+  fectl |= kIp;
+  if ((fectl & kIm) == 0) send_fault_event();
+}
+
+void Unit::send_fault_event() {
+  fectl &= ~kIp;
+  ++messages_sent;
+  messages.emplace_back(feaddr, fedata);
+}
+
+void Unit::status_changed() {
+  fsts_ = (fsts_ & ~kPpf) | (records_in_use() != 0 ? kPpf : 0);
+  if ((fsts_ & 0x73) == 0) fectl &= ~kIp;
+}
+
 // ---- Translation ------------------------------------------------------------------------------------------------
 
 Unit::Context Unit::context(unsigned sid) const {
@@ -379,10 +471,27 @@ Access Unit::walk(unsigned sid, std::uint64_t address, bool write) const {
   copy.context_cache_.clear();
   copy.iotlb_cache_.clear();
   copy.table_cache_.clear();
-  return copy.dma(sid, address, write);
+  return copy.translate(sid, address, write);
 }
 
 Access Unit::dma(unsigned sid, std::uint64_t address, bool write) {
+  const Access access = translate(sid, address, write);
+  if (access.ok) return access;
+  const std::string why = access.why;
+  const bool root = (memory_.hardware_read64(root_ + 16ull * (sid >> 8)) & 1) != 0;
+  const unsigned reason = why == "interrupt range"                             ? 0x29
+                          : why == "context not present"                       ? (root ? 0x02 : 0x01)
+                          : why == "context reserved"                          ? 0x0B
+                          : why == "TT unsupported" || why == "AW unsupported" ? 0x03
+                          : why == "beyond the width"                          ? 0x04
+                          : why == "reserved"                                  ? 0x0C
+                          : write                                              ? 0x05
+                                                                               : 0x06;
+  record(sid, address, write, reason);
+  return access;
+}
+
+Access Unit::translate(unsigned sid, std::uint64_t address, bool write) {
   const auto blocked = [](const char* why) {
     Access access;
     access.why = why;
