@@ -30,7 +30,8 @@ std::string sentence(const FaultRecord& record) {
 bool owned(const Domain& domain, std::uint64_t page) {
   if (domain.deleted || !domain.table) return false;
   // Pages mapped with IOMMU_ACCESS_NONE are in no table.
-  return domain.table->mapped(page) || domain.space->all_owned(page, 1, LogicalSpace::Owner::Mapping);
+  return domain.table->mapped(page) || domain.space->all_owned(page, 1, LogicalSpace::Owner::Mapping) ||
+         domain.space->all_owned(page, 1, LogicalSpace::Owner::Identity);
 }
 
 }  // namespace

@@ -129,11 +129,6 @@ void System::report(Severity severity, const char* function, const std::string& 
   description_.host->report(Diagnostic{severity, function, object, message});
 }
 
-NTSTATUS System::absent(const char* function) const {
-  report(Severity::Note, function, "", "this version does not have it and answers STATUS_NOT_IMPLEMENTED");
-  return STATUS_NOT_IMPLEMENTED;
-}
-
 void System::report_handle(const char* function, unsigned position, const char* kind, HandleState state) const {
   const char* what = "";
   switch (state) {

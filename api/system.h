@@ -222,9 +222,6 @@ class System {
   [[nodiscard]] NTSTATUS take_slot(const char* function);
   void refuse_version(const char* function, ULONG version, const char* offered) const;
 
-  // Of functions that are not there yet.
-  NTSTATUS absent(const char* function) const;
-
   SystemDescription description_;
   std::vector<std::unique_ptr<RemappingDriver>> drivers_;  // by unit
   std::vector<std::unique_ptr<Requester>> requesters_;     // by PDO

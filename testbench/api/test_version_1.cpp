@@ -12,6 +12,7 @@
 //                            type not available now                             STATUS_ACCESS_DENIED
 //   DetachDevice             as AttachDevice; InputMappingId not 0              STATUS_INVALID_PARAMETER_3
 //                            not attached to this domain by version 1           STATUS_INVALID_PARAMETER_1
+//   SetDeviceFaultReporting  as its Ex form, for a device attached by version 1 (OP-22)
 //   MapLogicalRange, MapIdentityRange, UnmapIdentityRange                       as their Ex forms, with an MDL
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -143,4 +144,46 @@ TEST_CASE("Version 1: MapLogicalRange answers as its Ex form", "[v1]") {
   CHECK(f.v1().MapLogicalRange(f.machine.domain(32), 3, buffer.mdl(), 0) == STATUS_NOT_SUPPORTED);
   CHECK(f.v1().MapLogicalRange(domain, 3, buffer.mdl(), 0) == STATUS_SUCCESS);
   CHECK(f.v1().MapLogicalRange(domain, 3, buffer.mdl(), 0) == STATUS_RESOURCE_IN_USE);
+}
+
+// SetDeviceFaultReporting: as SetDeviceFaultReportingEx (test_set_device_fault_reporting_ex.cpp), for a device that
+// version 1 attached.
+TEST_CASE("Version 1: SetDeviceFaultReporting", "[v1][faults]") {
+  Fixture f;
+  const PIOMMU_DMA_DOMAIN domain = f.domain();
+  unsigned calls = 0;
+  DEVICE_FAULT_CONFIGURATION config{[](PVOID context, PFAULT_INFORMATION) { ++*static_cast<unsigned*>(context); },
+                                    &calls};
+  const auto set = [&](PDEVICE_OBJECT object, ULONG base, BOOLEAN enable, PDEVICE_FAULT_CONFIGURATION with) {
+    return f.v1().SetDeviceFaultReporting(object, base, enable, with);
+  };
+  CHECK(set(nullptr, 0, TRUE, &config) == STATUS_INVALID_PARAMETER_1);
+  CHECK(f.machine.host.reported("SetDeviceFaultReporting", "device object: parameter 1 is NULL") == 1);
+  CHECK(set(f.pdo("usb0"), 0, TRUE, &config) == STATUS_NOT_FOUND);
+  CHECK(set(f.pdo("odd0"), 0, TRUE, &config) == STATUS_UNSUCCESSFUL);
+  CHECK(set(f.pdo("nic0"), 0, TRUE, &config) == STATUS_INVALID_PARAMETER_1);
+  REQUIRE(f.v2.AttachDeviceEx(domain, f.machine.device("disk0")) == STATUS_SUCCESS);
+  CHECK(set(f.pdo("disk0"), 0, TRUE, &config) == STATUS_INVALID_PARAMETER_1);  // not attached by version 1
+  REQUIRE(f.v1().AttachDevice(domain, f.pdo("nic0"), 0, 1) == STATUS_SUCCESS);
+  CHECK(set(f.pdo("nic0"), 1, TRUE, &config) == STATUS_INVALID_PARAMETER_2);
+  CHECK(set(f.pdo("nic0"), 0, TRUE, nullptr) == STATUS_INVALID_PARAMETER_4);
+  CHECK(set(f.pdo("nic0"), 0, TRUE, &config) == STATUS_SUCCESS);
+  CHECK_FALSE(f.machine.units[0]->dma(fake::kNic, 0x20000, true).ok);
+  f.machine.settle();
+  CHECK(calls == 1);
+  CHECK(set(f.pdo("nic0"), 0, FALSE, nullptr) == STATUS_SUCCESS);
+  CHECK(f.machine.units[0]->fectl == 0x80000000);
+  CHECK(set(f.pdo("nic0"), 0, TRUE, &config) == STATUS_SUCCESS);
+  CHECK(f.v1().DetachDevice(domain, f.pdo("nic0"), 0) == STATUS_SUCCESS);
+  CHECK(f.machine.units[0]->fectl == 0x80000000);
+  CHECK_FALSE(f.machine.units[0]->dma(fake::kNic, 0x20000, true).ok);
+  f.machine.settle();
+  CHECK(calls == 1);
+  CHECK(f.machine.breaches == fake::Breaches{});
+
+  fake::Options documented;
+  documented.policy.profile = iommu::api::Profile::AsDocumented;
+  Fixture other(documented);
+  CHECK(other.v1().SetDeviceFaultReporting(nullptr, 1, TRUE, nullptr) == STATUS_NOT_IMPLEMENTED);
+  CHECK(other.machine.host.diagnostics.empty());
 }
