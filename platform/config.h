@@ -180,6 +180,7 @@ struct DeviceConfig {
   std::uint16_t requester = 0;  ///< bus 15:8, device 7:3, function 2:0; unique on its iommu
   bool external = false;
   OptIn remapping_opt_in{};
+  bool report_faults = false;
   unsigned outstanding = 0;
   GeneratorConfig generator;  ///< meaningful for Generator
   NicConfig nic;              ///< meaningful for Nic

@@ -81,6 +81,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("requester", c.requester);
   visit("external", c.external);
   visit("remapping_opt_in", c.remapping_opt_in);
+  visit("report_faults", c.report_faults);
   visit("outstanding", c.outstanding);
   visit("pattern", c.generator.pattern);
   visit("window_bytes", c.generator.window_bytes);

@@ -51,7 +51,19 @@ bool DeviceDriver::attach(IOMMU_DMA_DOMAIN_TYPE type) {
     status = interface_.V2.AttachDeviceEx(domain_, token_);
   }
   attached_ = check(status, "AttachDeviceEx");
+  if (attached_) report_faults();
   return attached_;
+}
+
+// Ends with the attachment.
+void DeviceDriver::report_faults() {
+  if (!device().config->report_faults) return;
+  DEVICE_FAULT_CONFIGURATION config{fault_handler, this};
+  check(interface_.V2.SetDeviceFaultReportingEx(token_, 0, TRUE, &config), "SetDeviceFaultReportingEx");
+}
+
+VOID DeviceDriver::fault_handler(PVOID context, PFAULT_INFORMATION information) {
+  ++static_cast<DeviceDriver*>(context)->faults_by_type_.at(information->X64.Type);
 }
 
 VOID DeviceDriver::state_changed(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID context) {
@@ -62,9 +74,23 @@ VOID DeviceDriver::state_changed(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID con
   driver.types_changed_.notify(sc_core::SC_ZERO_TIME);
 }
 
-void DeviceDriver::add_policy_results(nlohmann::ordered_json& of_master) const {
+void DeviceDriver::add_callback_results(nlohmann::ordered_json& of_master) const {
   of_master["state_changes"] = state_changes_;
   of_master["available_domain_types"] = available_types_;
+  static constexpr std::array<const char*, MaxFaultType> kTypes = {"UnsupportedUpstreamTransaction",
+                                                                   "AddressSizeFault",
+                                                                   "TlbMatchConflict",
+                                                                   "ExternalFault",
+                                                                   "PermissionFault",
+                                                                   "AccessFlagFault",
+                                                                   "TranslationFault"};
+  nlohmann::ordered_json by_type = nlohmann::ordered_json::object();
+  std::uint64_t delivered = 0;
+  for (std::size_t type = 0; type < kTypes.size(); ++type) {
+    by_type[kTypes[type]] = faults_by_type_[type];
+    delivered += faults_by_type_[type];
+  }
+  of_master["faults_reported"] = {{"delivered", delivered}, {"by_type", std::move(by_type)}};
 }
 
 void DeviceDriver::take_down() {
@@ -118,6 +144,7 @@ void DeviceDriver::apply(EventAction action) {
     case EventAction::Attach:
       if (attached_ || domain_ == nullptr) return note("an attach event found nothing to attach it to");
       attached_ = check(interface_.V2.AttachDeviceEx(domain_, token_), "AttachDeviceEx");
+      if (attached_) report_faults();
       break;
     case EventAction::Unmap:
       unmap_window();

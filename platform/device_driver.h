@@ -4,6 +4,7 @@
 // interface. What it does not do: reach the IOMMU in any other way.
 #pragma once
 
+#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -30,8 +31,8 @@ class DeviceDriver {
   [[nodiscard]] virtual std::uint64_t work_total() const = 0;
   /// What the driver and its device found in the data that moved, and further counters of the device.
   virtual void add_results(nlohmann::ordered_json& of_master, nlohmann::ordered_json& payload) const = 0;
-  /// What its state-change callback was told.
-  void add_policy_results(nlohmann::ordered_json& of_master) const;
+  /// What its state-change callback and its fault handler were told.
+  void add_callback_results(nlohmann::ordered_json& of_master) const;
 
  protected:
   virtual void work() = 0;
@@ -57,6 +58,8 @@ class DeviceDriver {
 
  private:
   static VOID state_changed(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID context);
+  static VOID fault_handler(PVOID context, PFAULT_INFORMATION information);
+  void report_faults();
 
   PIOMMU_DMA_DEVICE token_ = nullptr;
   PIOMMU_DMA_DOMAIN domain_ = nullptr;
@@ -65,6 +68,7 @@ class DeviceDriver {
   std::uint64_t state_changes_ = 0;
   ULONG available_types_ = 0;  // as last told
   sc_core::sc_event types_changed_;
+  std::array<std::uint64_t, MaxFaultType> faults_by_type_{};  // as the handler was told
   bool finished_ = false;
   core::Tick finished_at_ = 0;
 };

@@ -275,7 +275,8 @@ void Machine::build_system() {
     unit.name = "iommu." + iommus[i].config->name;
     unit.registers = ports_->registers[i].get();
     unit.register_base = iommus[i].config->base_address;
-    unit.fault_interrupt = ports_->fault_interrupts[i].get();
+    // A vector has one handler: units without a vector of their own can't report faults.
+    if (i < kFaultVectors) unit.fault_interrupt = ports_->fault_interrupts[i].get();
     unit.host_address_bits = iommus[i].config->host_address_bits;
     unit.invalidation = config.ddi.invalidation == InvalidationInterface::Queued ? api::InvalidationPath::Queue
                                                                                  : api::InvalidationPath::Registers;
