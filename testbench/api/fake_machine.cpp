@@ -298,6 +298,7 @@ Snapshot snapshot(const Machine& machine) {
   result.frames = machine.frames.in_use();
   result.devices = machine.system->device_count();
   result.domains = machine.system->domain_count();
+  result.tokens = machine.system->token_count();
   for (const auto& unit : machine.units) result.invalidations.push_back(unit->seen.size());
   return result;
 }

@@ -326,10 +326,11 @@ struct Snapshot {
   std::size_t frames = 0;
   std::size_t devices = 0;
   std::size_t domains = 0;
+  std::size_t tokens = 0;
   std::vector<std::size_t> invalidations;
   bool operator==(const Snapshot& o) const {
-    return std::tie(memory, frames, devices, domains, invalidations) ==
-           std::tie(o.memory, o.frames, o.devices, o.domains, o.invalidations);
+    return std::tie(memory, frames, devices, domains, tokens, invalidations) ==
+           std::tie(o.memory, o.frames, o.devices, o.domains, o.tokens, o.invalidations);
   }
 };
 Snapshot snapshot(const Machine& machine);
