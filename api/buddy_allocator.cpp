@@ -83,17 +83,47 @@ std::optional<std::uint64_t> BuddyAllocator::allocate(std::uint64_t pages, std::
   latest_recent_.clear();
   std::optional<std::uint64_t> first = allocate_recent(order, pages, min_page, max_page);
   if (!first) first = allocate_lowest(order, pages, min_page, max_page);
-  if (!first && !recent_.empty()) {
+  if (!first && merging_helps(order, pages, min_page, max_page)) {
     latest_recent_ = recent_;
     merge_recent();
     first = allocate_lowest(order, pages, min_page, max_page);
-    if (!first) unmerge_recent();
   }
   if (!first) return std::nullopt;
   in_use_.emplace(*first, order);
   free_pages_ -= order_pages(order);
   latest_ = Block{*first, order};
   return first;
+}
+
+// A place that merging creates holds pages of a recently freed block, and is free where it does not. To look costs far
+// less than to merge to no avail.
+bool BuddyAllocator::merging_helps(unsigned order, std::uint64_t pages, std::uint64_t min_page,
+                                   std::uint64_t max_page) const {
+  const std::uint64_t size = order_pages(order);
+  const std::optional<std::uint64_t> lowest_start = round_up(min_page, size);
+  if (!lowest_start) return false;
+  return std::any_of(recent_.begin(), recent_.end(), [&](const Block& block) {
+    const std::uint64_t last_place = (block.first + order_pages(block.order) - 1) & ~(size - 1);
+    const std::uint64_t place = std::max(block.first & ~(size - 1), *lowest_start);
+    return place <= last_place && within(place, pages, min_page, max_page) && free_or_recent(place, order);
+  });
+}
+
+bool BuddyAllocator::free_or_recent(std::uint64_t first, unsigned order) const {
+  const std::uint64_t end = first + order_pages(order);
+  for (std::uint64_t page = first; page < end;) {
+    std::uint64_t next = page;
+    for (unsigned o = 0; o < order && next == page; ++o) {
+      const std::uint64_t start = page & ~(order_pages(o) - 1);
+      if (free_[o].count(start) != 0) next = start + order_pages(o);
+    }
+    for (auto it = recent_.begin(); it != recent_.end() && next == page; ++it) {
+      if (page >= it->first && page - it->first < order_pages(it->order)) next = it->first + order_pages(it->order);
+    }
+    if (next == page) return false;
+    page = next;
+  }
+  return true;
 }
 
 void BuddyAllocator::cancel() {

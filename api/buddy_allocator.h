@@ -67,6 +67,9 @@ class BuddyAllocator {
                                                              std::uint64_t min_page, std::uint64_t max_page);
   [[nodiscard]] std::optional<std::uint64_t> allocate_lowest(unsigned order, std::uint64_t pages,
                                                              std::uint64_t min_page, std::uint64_t max_page);
+  [[nodiscard]] bool merging_helps(unsigned order, std::uint64_t pages, std::uint64_t min_page,
+                                   std::uint64_t max_page) const;
+  [[nodiscard]] bool free_or_recent(std::uint64_t first, unsigned order) const;
   void insert_free_range(std::uint64_t first, std::uint64_t end);
   void insert_and_merge(Block block);
   void unmerge_recent();
