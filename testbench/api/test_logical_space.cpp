@@ -48,28 +48,31 @@ TEST_CASE("reserved ranges exclude each other and whatever the allocator hands o
   CHECK(space.allocate(8, 0, 15, Owner::Mapping) == 8u);
 }
 
-TEST_CASE("claims and releases agree with an array of owners", "[logical_space]") {
+TEST_CASE("claims and releases of several owners agree with an array of owners", "[logical_space]") {
   constexpr std::uint64_t kSeed = 5;
   INFO("seed " << kSeed);
   std::mt19937_64 random(kSeed);
   LogicalSpace space(20, false);
-  std::vector<int> owner(256, 0);  // 1: reserved, 2: mapping
+  const Owner owners[] = {Owner::Mapping, Owner::Identity, Owner::Token};
+  std::vector<int> owner(256, 0);  // 1: reserved, 2 to 4: owners
   REQUIRE(space.reserve(100, 20));
   std::fill(owner.begin() + 100, owner.begin() + 120, 1);
   for (unsigned i = 0; i < 20000; ++i) {
     const std::uint64_t first = random() % 256;
     const std::uint64_t pages = 1 + random() % std::min<std::uint64_t>(256 - first, 20);
+    const int who = 2 + static_cast<int>(random() % 3);
+    const Owner kind = owners[who - 2];
     bool any = false;
     bool all = true;
     for (std::uint64_t page = first; page < first + pages; ++page) {
       any = any || owner[page] != 0;
-      all = all && owner[page] == 2;
+      all = all && owner[page] == who;
     }
     if (space.overlaps(first, pages) != any) FAIL("overlaps at " << i);
-    if (space.all_owned(first, pages, Owner::Mapping) != all) FAIL("all_owned at " << i);
+    if (space.all_owned(first, pages, kind) != all) FAIL("all_owned at " << i);
     if (!any) {
-      space.claim(first, pages, Owner::Mapping);
-      for (std::uint64_t page = first; page < first + pages; ++page) owner[page] = 2;
+      space.claim(first, pages, kind);
+      for (std::uint64_t page = first; page < first + pages; ++page) owner[page] = who;
     } else if (all) {
       space.release(first, pages);
       for (std::uint64_t page = first; page < first + pages; ++page) owner[page] = 0;
@@ -90,4 +93,16 @@ TEST_CASE("an allocated block is free again with its last page, in any order", "
   space.release(8, 8);
   CHECK(space.allocator()->blocks_in_use() == 0);
   CHECK(space.allocator()->free_pages() == 16);
+}
+
+TEST_CASE("a block that a token owns is free again when it is released", "[logical_space]") {
+  LogicalSpace space(16, true);
+  REQUIRE(space.allocate(5, 0, 15, Owner::Token) == 0u);
+  CHECK(space.all_owned(0, 5, Owner::Token));
+  CHECK_FALSE(space.all_owned(0, 5, Owner::Mapping));
+  CHECK_FALSE(space.overlaps(5, 3));  // slack has no owner
+  REQUIRE(space.allocate(1, 0, 15, Owner::Mapping) == 8u);
+  space.release(0, 5);
+  CHECK(space.allocator()->blocks_in_use() == 1);
+  CHECK(space.allocate(8, 0, 15, Owner::Mapping) == 0u);
 }

@@ -10,7 +10,7 @@
 //   LogicalAddressOut NULL                                               STATUS_INVALID_PARAMETER_7, diagnostic
 //   explicit address with an allocator, none without                     STATUS_NOT_SUPPORTED
 //   Min > Max, no whole page in [Min, Max], or no free place in it       STATUS_INVALID_PARAMETER_MIX
-//   explicit range touches a mapping or a reserved region                STATUS_RESOURCE_IN_USE (= STATUS_IN_USE)
+//   explicit range touches a mapping, a token or a reserved region       STATUS_RESOURCE_IN_USE (= STATUS_IN_USE)
 //   space exhausted without Min and Max; no frame for a table            STATUS_INSUFFICIENT_RESOURCES
 //   several errors                                                       the first one of this table
 //   any failure                                                          nothing changed, *LogicalAddressOut kept
@@ -242,6 +242,21 @@ TEST_CASE("MapLogicalRangeEx: reserved regions and the interrupt range can't be 
   CHECK(f.machine.host.reported("MapLogicalRangeEx", "0xFEE00000") == 1);
   CHECK(f.map_at(0xFEDFF000, fake::contiguous(0x1000, 0x1000)) == STATUS_SUCCESS);
   CHECK(f.map_at(0xFEF00000, fake::contiguous(0x1000, 0x1000)) == STATUS_SUCCESS);
+}
+
+TEST_CASE("MapLogicalRangeEx: pages of identity calls and of tokens can't be mapped explicitly", "[map]") {
+  Fixture f(0);
+  auto identity = fake::contiguous(0x20000, 0x1000);
+  REQUIRE(f.v2.MapIdentityRangeEx(f.domain, IOMMU_ACCESS_NONE, &identity) == STATUS_SUCCESS);
+  std::uint64_t at = 0x22000;
+  PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN token = nullptr;
+  REQUIRE(f.v2.ReserveLogicalAddressRange(f.domain, 0x2000, &at, nullptr, nullptr, &token) == STATUS_SUCCESS);
+  f.refuses(STATUS_RESOURCE_IN_USE, 0x1F000, fake::contiguous(0x1000, 0x2000));
+  f.refuses(STATUS_RESOURCE_IN_USE, 0x23000, fake::contiguous(0x1000, 0x1000));  // nothing is mapped there
+  f.refuses(STATUS_RESOURCE_IN_USE, 0x21000, fake::contiguous(0x1000, 0x2000));
+  CHECK(f.map_at(0x21000, fake::contiguous(0x1000, 0x1000)) == STATUS_SUCCESS);
+  CHECK(f.v2.FreeReservedLogicalAddressRange(token) == STATUS_SUCCESS);
+  CHECK(f.map_at(0x22000, fake::contiguous(0x1000, 0x2000)) == STATUS_SUCCESS);
 }
 
 TEST_CASE("MapLogicalRangeEx: who chooses the address", "[map]") {

@@ -215,3 +215,123 @@ TEST_CASE("a table is complete before it is linked", "[page_table]") {
   CHECK_FALSE(watching.holes);
   CHECK_FALSE(look_up(bench.memory, table->root(), 3, 600).has_value());
 }
+
+// ---- Several pieces ---------------------------------------------------------------------------------------------
+
+TEST_CASE("several pieces are mapped and unmapped with exactly the tables they take", "[page_table]") {
+  Bench bench(4, 3);
+  using Pieces = std::vector<iommu::api::MapPiece>;
+  // Pages 16 and 17 share tables; page 1 << 18 needs two more; 512 pages at 2 MiB are one leaf of level 2.
+  const Pieces pieces = {{16, {5, 1}}, {17, {700, 1}}, {512, {1024, 512}}, {1 << 18, {9, 2}}};
+  for (std::uint64_t budget = 0; budget < 5; ++budget) {
+    bench.frames.budget = budget;
+    const auto before = bench.memory.contents();
+    CHECK_FALSE(bench.table->map(pieces, Permissions::ReadWrite));
+    CHECK(bench.memory.contents() == before);
+    CHECK(bench.frames.in_use() == 1);
+  }
+  bench.frames.budget = 5;
+  REQUIRE(bench.table->map(pieces, Permissions::ReadWrite));
+  CHECK(bench.frames.budget == 0u);
+  const auto page_at = [&](std::uint64_t page) {
+    const auto found = look_up(bench.memory, bench.table->root(), 4, page);
+    return found ? found->page : 0;
+  };
+  CHECK(page_at(16) == 5);
+  CHECK(page_at(17) == 700);
+  CHECK(page_at(18) == 0);
+  CHECK(page_at(1023) == 1535);
+  CHECK(page_at((1 << 18) + 1) == 10);
+
+  // Two pages out of the 2 MiB leaf: one table in its place, for both.
+  bench.frames.budget = 0;
+  const std::vector<iommu::api::PageRange> ranges = {{17, 1}, {513, 1}, {1000, 2}, {1 << 18, 2}};
+  CHECK_FALSE(bench.table->unmap(ranges));
+  CHECK(page_at(17) == 700);
+  bench.frames.budget = 1;
+  const auto removal = bench.table->unmap(ranges);
+  REQUIRE(removal);
+  CHECK(bench.frames.budget == 0u);
+  CHECK(removal->first_page == 17);
+  CHECK(removal->pages == (1 << 18) + 2 - 17);
+  CHECK_FALSE(removal->leaf_only);
+  CHECK(removal->tables.size() == 2);
+  for (const std::uint64_t page : {17ull, 513ull, 1000ull, 1001ull, 1ull << 18}) CHECK(page_at(page) == 0);
+  CHECK(page_at(16) == 5);
+  CHECK(page_at(512) == 1024);
+  CHECK(page_at(514) == 1026);
+  CHECK(page_at(1002) == 1514);
+}
+
+TEST_CASE("the invalidation range of several pieces holds a leaf that was split at either end", "[page_table]") {
+  Bench bench(3, 2);
+  REQUIRE(bench.table->map(0, {{0, 2048}}, Permissions::ReadWrite));
+  const auto removal = bench.table->unmap({{5, 1}, {700, 1}, {1600, 1}});
+  REQUIRE(removal);
+  CHECK(removal->first_page == 0);
+  CHECK(removal->pages == 2048);
+}
+
+// ---- Pins -------------------------------------------------------------------------------------------------------
+
+TEST_CASE("pinned tables stay while they are empty, and pages come and go in them without frames", "[page_table]") {
+  Bench bench(4, 3);
+  const std::uint64_t first = (1 << 18) - 3;  // across a GiB
+  for (std::uint64_t budget = 0; budget < 5; ++budget) {
+    bench.frames.budget = budget;
+    const auto before = bench.memory.contents();
+    CHECK_FALSE(bench.table->pin(first, 515));
+    CHECK(bench.memory.contents() == before);
+    CHECK(bench.frames.in_use() == 1);
+  }
+  bench.frames.budget = 6;  // levels 1: three, 2: two, 3: one
+  REQUIRE(bench.table->pin(first, 515 + 1));
+  CHECK(bench.frames.budget == 0u);
+  CHECK(bench.frames.in_use() == 7);
+  for (unsigned round = 0; round < 2; ++round) {
+    bench.table->map_pinned(first + 1, {77, 514}, Permissions::Write);
+    CHECK_FALSE(look_up(bench.memory, bench.table->root(), 4, first));
+    const auto found = look_up(bench.memory, bench.table->root(), 4, first + 514);
+    REQUIRE(found);
+    CHECK(found->page == 77 + 513);
+    CHECK(found->permissions == 2);
+    CHECK(found->level == 1);
+    CHECK_FALSE(look_up(bench.memory, bench.table->root(), 4, first + 515));
+    bench.table->unmap_pinned(first + 1, 514);
+    CHECK_FALSE(look_up(bench.memory, bench.table->root(), 4, first + 1));
+    CHECK_FALSE(look_up(bench.memory, bench.table->root(), 4, first + 514));
+    CHECK(bench.table->table_count() == 7);
+  }
+  const auto removal = bench.table->unpin(first, 515 + 1);
+  CHECK_FALSE(removal.leaf_only);
+  CHECK(removal.tables.size() == 6);
+  CHECK(bench.table->table_count() == 1);
+}
+
+TEST_CASE("a table goes with the last of its pins and entries", "[page_table]") {
+  Bench bench(4, 3);
+  REQUIRE(bench.table->pin(1, 1));
+  REQUIRE(bench.table->pin(3, 1));
+  REQUIRE(bench.table->map(2, {{50, 1}}, Permissions::Read));
+  CHECK(bench.table->table_count() == 4);
+  CHECK(bench.table->unpin(1, 1).leaf_only);
+  auto removal = bench.table->unmap({{2, 1}});
+  REQUIRE(removal);
+  CHECK(removal->leaf_only);
+  CHECK(removal->tables.empty());
+  REQUIRE(bench.table->map(2, {{50, 1}}, Permissions::Read));
+  CHECK(bench.table->unpin(3, 1).leaf_only);
+  CHECK(bench.table->table_count() == 4);
+  removal = bench.table->unmap({{2, 1}});
+  REQUIRE(removal);
+  CHECK(removal->tables.size() == 3);
+}
+
+TEST_CASE("pages without permissions write nothing into pinned tables", "[page_table]") {
+  Bench bench(4, 3);
+  REQUIRE(bench.table->pin(0, 512));
+  const auto writes = bench.memory.writes;
+  bench.table->map_pinned(0, {50, 512}, Permissions::None);
+  bench.table->unmap_pinned(0, 512);
+  CHECK(bench.memory.writes == writes);
+}

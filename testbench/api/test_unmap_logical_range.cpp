@@ -140,6 +140,27 @@ TEST_CASE("UnmapLogicalRange refuses reserved regions, mapped or not", "[unmap]"
   CHECK(f.unit.dma(fake::kNic, 0x9000, true).physical == 0x9000);
 }
 
+TEST_CASE("UnmapLogicalRange refuses pages of identity calls and of tokens", "[unmap]") {
+  Fixture f(0);
+  f.map_at(0x21000, 0x500000, 0x1000);
+  auto identity = fake::contiguous(0x20000, 0x1000);
+  REQUIRE(f.v2.MapIdentityRangeEx(f.domain, 3, &identity) == STATUS_SUCCESS);
+  std::uint64_t at = 0x22000;
+  PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN token = nullptr;
+  REQUIRE(f.v2.ReserveLogicalAddressRange(f.domain, 0x2000, &at, nullptr, nullptr, &token) == STATUS_SUCCESS);
+  auto physical = fake::contiguous(0x700000, 0x1000);
+  IOMMU_DMA_LOGICAL_ADDRESS_TOKEN_MAPPED_SEGMENT segment{};
+  REQUIRE(f.v2.MapReservedLogicalRange(token, 0, 3, &physical, &segment) == STATUS_SUCCESS);
+  f.refuses(STATUS_INVALID_PARAMETER, 0x20000, 1);
+  f.refuses(STATUS_INVALID_PARAMETER, 0x20000, 2);
+  f.refuses(STATUS_INVALID_PARAMETER, 0x22000, 1);  // mapped by the token
+  f.refuses(STATUS_INVALID_PARAMETER, 0x23000, 1);  // reserved by it
+  f.refuses(STATUS_INVALID_PARAMETER, 0x21000, 2);
+  CHECK(f.unmap(0x21000, 1) == STATUS_SUCCESS);
+  CHECK(f.unit.dma(fake::kNic, 0x20000, true).physical == 0x20000);
+  CHECK(f.unit.dma(fake::kNic, 0x22000, true).physical == 0x700000);
+}
+
 TEST_CASE("UnmapLogicalRange: a block is reusable when all its pages are unmapped", "[unmap]") {
   Fixture f(16);  // 16 pages
   REQUIRE(f.map_any(0x8000) == 0);
