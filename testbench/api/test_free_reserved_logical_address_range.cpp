@@ -9,7 +9,7 @@
 //                                                        tables stay taken
 //   else                                                 STATUS_SUCCESS; frames and addresses are free again
 //
-// The race between threads is in test_concurrency.cpp.
+// The race between threads is in test_concurrent_reservations.cpp.
 #include "testbench/api/attached_domain.h"
 
 using fake::AttachedDomain;

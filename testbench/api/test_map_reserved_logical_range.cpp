@@ -13,7 +13,7 @@
 //   several errors                                                       the first one of this table
 //   any failure                                                          nothing changed, the segment included
 //
-// That nothing is allocated is in test_no_allocation.cpp, the race with FreeReserved in test_concurrency.cpp.
+// That nothing is allocated is in test_no_allocation.cpp, the race with FreeReserved in test_concurrent_reservations.cpp.
 #include "testbench/api/attached_domain.h"
 
 using fake::AttachedDomain;
