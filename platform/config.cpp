@@ -140,8 +140,9 @@ class Resolver {
 
 }  // namespace
 
-Config load_config(const std::string& file, const std::vector<std::string>& overrides) {
-  const ScenarioSource source = read_scenario(file, overrides);
+namespace {
+
+Config resolve(const std::string& file, const ScenarioSource& source) {
   Config config;
   config.file = file;
   for (const Instance& instance : source.instances) {
@@ -155,6 +156,16 @@ Config load_config(const std::string& file, const std::vector<std::string>& over
   Resolver(config, source).resolve();
   if (config.name.empty()) config.name = fs::path(file).stem().string();
   return config;
+}
+
+}  // namespace
+
+Config load_config(const std::string& file, const std::vector<std::string>& overrides) {
+  return resolve(file, read_scenario(file, overrides));
+}
+
+Config load_config_text(const std::string& text, const std::string& name, const std::vector<std::string>& overrides) {
+  return resolve(name, read_scenario_text(text, name, overrides));
 }
 
 Location Config::where(const std::string& key) const {

@@ -230,6 +230,9 @@ struct Config {
 /// Reads `file`, its bases, and `overrides` ("key=value", the later wins); checks everything that can be checked
 /// without opening captures. Throws ConfigError with a line for each mistake.
 [[nodiscard]] Config load_config(const std::string& file, const std::vector<std::string>& overrides = {});
+/// The same for a scenario that is in no file: `text` is its TOML, `name` stands for the file in messages.
+[[nodiscard]] Config load_config_text(const std::string& text, const std::string& name,
+                                      const std::vector<std::string>& overrides = {});
 
 /// Nanoseconds as whole picoseconds, rounded to nearest; every duration of a loaded Config is a whole number of them.
 [[nodiscard]] std::uint64_t to_picoseconds(double ns);

@@ -40,6 +40,7 @@ class Reader {
   explicit Reader(ScenarioSource& source) : source_(source) {}
 
   void read_file(const fs::path& path, const std::string& shown, const Location* named_at);
+  void read_document(const std::string& text, const fs::path& directory, const std::string& shown);
   void apply_override(const std::string& text);
   void finish() const { problems_.throw_if_any(); }
 
@@ -79,16 +80,18 @@ void Reader::read_file(const fs::path& path, const std::string& shown, const Loc
   } catch (const std::string& reason) {
     refuse("can't be read: " + reason);
   }
-  const TomlNode document = parse_toml(text, shown);
-
   open_files_.emplace_back(identity, shown);
-  for (const TomlMember& member : document.members) {
-    if (member.key == "base") read_bases(member.node.front(), path.parent_path());
-  }
+  read_document(text, path.parent_path(), shown);
   open_files_.pop_back();
+}
 
+void Reader::read_document(const std::string& text, const fs::path& directory, const std::string& shown) {
+  const TomlNode document = parse_toml(text, shown);
+  for (const TomlMember& member : document.members) {
+    if (member.key == "base") read_bases(member.node.front(), directory);
+  }
   ++layer_;
-  directory_ = path.parent_path();
+  directory_ = directory;
   for (const TomlMember& member : document.members) take_top(member);
 }
 
@@ -228,6 +231,16 @@ std::vector<std::string> ScenarioSource::names_of(const std::string& group) cons
     if (instance.group == group) names.push_back(instance.name);
   }
   return names;
+}
+
+ScenarioSource read_scenario_text(const std::string& text, const std::string& shown,
+                                  const std::vector<std::string>& overrides) {
+  ScenarioSource source;
+  Reader reader(source);
+  reader.read_document(text, {}, shown);
+  for (const std::string& override_text : overrides) reader.apply_override(override_text);
+  reader.finish();
+  return source;
 }
 
 ScenarioSource read_scenario(const std::string& file, const std::vector<std::string>& overrides) {

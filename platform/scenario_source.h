@@ -42,5 +42,8 @@ struct ScenarioSource {
 /// Reads everything. Keys override each other one by one; [[event]] tables replace those of a base as a whole. Throws
 /// ConfigError.
 [[nodiscard]] ScenarioSource read_scenario(const std::string& file, const std::vector<std::string>& overrides);
+/// The same for a scenario that is in no file; `shown` names it in messages.
+[[nodiscard]] ScenarioSource read_scenario_text(const std::string& text, const std::string& shown,
+                                                const std::vector<std::string>& overrides);
 
 }  // namespace iommu::platform

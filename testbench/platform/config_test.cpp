@@ -23,6 +23,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(c.ddi.max_leaf == LeafSize::Size2MiB);
   CHECK(c.ddi.address_width_bits == 39);
   CHECK(c.ddi.invalidation == InvalidationInterface::Queued);
+  CHECK(c.ddi.profile == DdiProfile::Modeled);
   CHECK(c.events.empty());
   CHECK(c.expectations.empty());
 
@@ -120,6 +121,8 @@ TEST_CASE("each choice becomes its enumerator") {
   CHECK(set("ddi.max_leaf=2MiB").ddi.max_leaf == LeafSize::Size2MiB);
   CHECK(set("ddi.max_leaf=1GiB").ddi.max_leaf == LeafSize::Size1GiB);
   CHECK(set("ddi.invalidation=register").ddi.invalidation == InvalidationInterface::Register);
+  CHECK(set("ddi.profile=modeled").ddi.profile == DdiProfile::Modeled);
+  CHECK(set("ddi.profile=as_documented").ddi.profile == DdiProfile::AsDocumented);
   CHECK(set("iommu.0.large_pages=none").iommus[0].large_pages == LargePages::None);
   CHECK(set("iommu.0.large_pages=2MiB").iommus[0].large_pages == LargePages::Size2MiB);
   CHECK(set("iommu.0.iotlb.policy=fifo").iommus[0].iotlb.policy == Replacement::Fifo);
@@ -373,4 +376,13 @@ TEST_CASE("the scenario as JSON") {
   CHECK_FALSE(json["device"]["d"].contains("capture"));
   CHECK(json["expect"]["latency.p99_ns"]["max"] == 900.0);
   CHECK(json["expect"]["faults"] == 0);
+}
+
+TEST_CASE("a scenario that is in no file") {
+  const Config c = load_config_text("[memory]\nlatency_ns = 80\n[device.d]\n", "built-in", {"memory.channels=2"});
+  CHECK(c.name == "built-in");
+  CHECK(c.memory.latency_ns == 80);
+  CHECK(c.memory.channels == 2);
+  CHECK_THROWS_WITH(load_config_text("sede = 1\n", "built-in"),
+                    "built-in:1:1: unknown key \"sede\"; did you mean \"seed\"?");
 }
