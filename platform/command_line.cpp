@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "models/core/version.h"
+#include "platform/explain_command.h"
 #include "platform/parameter_docs.h"
 #include "platform/scenario_run.h"
 #include "platform/suggest.h"
@@ -22,6 +23,11 @@ constexpr const char* kUsage = R"(Usage:
       --quiet          no table, no progress
   iommu-vp check FILE [--set KEY=VALUE]...
       Check a scenario and everything that it names, run and write nothing; prints the resolved scenario.
+  iommu-vp explain FUNCTION [--set KEY=VALUE]... [--json]
+      Call a function of the IOMMU interface on a small machine and print each register and memory access that it causes.
+      --set KEY=VALUE  change the machine, for instance --set iommu.0.caching_mode=true or --set ddi.invalidation=register
+  iommu-vp explain --markdown
+      The same for all functions, as a page.
   iommu-vp params [--markdown | --json-schema]
       List all keys of scenario files.
   iommu-vp --version
@@ -109,6 +115,29 @@ int command_check(const std::vector<std::string>& arguments, const SimulationFac
   return check_scenario(parsed.files.front(), overrides_of(parsed), factory);
 }
 
+int command_explain(const std::vector<std::string>& arguments, const Explainer& explainer) {
+  po::options_description options;
+  add_set(options);
+  options.add_options()("json", po::bool_switch(), "")("markdown", po::bool_switch(), "");
+  const Parsed parsed = parse(arguments, options);
+  if (parsed.values.count("help") != 0) return show_usage();
+  const bool json = parsed.values["json"].as<bool>();
+  if (parsed.values["markdown"].as<bool>()) {
+    if (json) throw UsageError("explain: either --json or --markdown");
+    if (!parsed.files.empty()) {
+      throw UsageError("explain: --markdown is for all functions, unexpected \"" + parsed.files.front() + "\"");
+    }
+    return explain_all(overrides_of(parsed), explainer);
+  }
+  if (parsed.files.empty()) throw UsageError("explain: which function? FUNCTION is missing");
+  if (parsed.files.size() != 1) {
+    throw UsageError("explain: exactly one FUNCTION, found " + std::to_string(parsed.files.size()));
+  }
+  const std::string problem = function_problem(parsed.files.front());
+  if (!problem.empty()) throw UsageError("explain: " + problem);
+  return explain_function(parsed.files.front(), overrides_of(parsed), json, explainer);
+}
+
 int command_params(const std::vector<std::string>& arguments) {
   po::options_description options;
   options.add_options()("markdown", po::bool_switch(), "")("json-schema", po::bool_switch(), "");
@@ -122,12 +151,13 @@ int command_params(const std::vector<std::string>& arguments) {
   return kExitOk;
 }
 
-int dispatch(const std::vector<std::string>& arguments, const SimulationFactory& factory) {
-  if (arguments.empty()) throw UsageError("a command is missing: run, check or params");
+int dispatch(const std::vector<std::string>& arguments, const SimulationFactory& factory, const Explainer& explainer) {
+  if (arguments.empty()) throw UsageError("a command is missing: run, check, explain or params");
   const std::string& command = arguments.front();
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (command == "run") return command_run(rest, factory);
   if (command == "check") return command_check(rest, factory);
+  if (command == "explain") return command_explain(rest, explainer);
   if (command == "params") return command_params(rest);
   const bool option = command == "--help" || command == "--version";
   if (option && !rest.empty()) throw UsageError("unexpected \"" + rest.front() + "\" after " + command);
@@ -137,14 +167,15 @@ int dispatch(const std::vector<std::string>& arguments, const SimulationFactory&
     return kExitOk;
   }
   throw UsageError((command.rfind('-', 0) == 0 ? "unknown option \"" : "unknown command \"") + command + "\"" +
-                   did_you_mean(command, {"run", "check", "params", "--version", "--help"}));
+                   did_you_mean(command, {"run", "check", "explain", "params", "--version", "--help"}));
 }
 
 }  // namespace
 
-int run_command_line(const std::vector<std::string>& arguments, const SimulationFactory& factory) {
+int run_command_line(const std::vector<std::string>& arguments, const SimulationFactory& factory,
+                     const Explainer& explainer) {
   try {
-    const int code = dispatch(arguments, factory);
+    const int code = dispatch(arguments, factory, explainer);
     std::cout.flush();
     return code;
   } catch (const UsageError& error) {

@@ -1,11 +1,13 @@
-// The iommu-vp command line: run, check, params.
+// The iommu-vp command line: run, check, explain, params.
 //
-// Does: parse arguments, run scenarios, show and write results, decide exit codes. Does not: simulate (simulation.h).
+// Does: parse arguments, run scenarios, show and write results, decide exit codes. Does not: simulate (simulation.h,
+// explain.h).
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "platform/explanation.h"
 #include "platform/simulation.h"
 
 namespace iommu::platform {
@@ -17,7 +19,8 @@ inline constexpr int kExitUser = 2;      ///< wrong command line, scenario or in
 inline constexpr int kExitInternal = 3;  ///< a defect of the simulator
 
 /// Runs the program with `arguments` (without the program's name) on the process's own output streams; returns the exit
-/// code. `factory` makes the simulations.
-[[nodiscard]] int run_command_line(const std::vector<std::string>& arguments, const SimulationFactory& factory);
+/// code. `factory` makes the simulations, `explainer` the explanations.
+[[nodiscard]] int run_command_line(const std::vector<std::string>& arguments, const SimulationFactory& factory,
+                                   const Explainer& explainer);
 
 }  // namespace iommu::platform

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "platform/command_line.h"
+#include "platform/explain.h"
 #include "platform/simulation.h"
 
 namespace {
@@ -16,5 +17,6 @@ namespace {
 
 int sc_main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  return iommu::platform::run_command_line(arguments, &iommu::platform::Simulation::elaborate);
+  return iommu::platform::run_command_line(arguments, &iommu::platform::Simulation::elaborate,
+                                           &iommu::platform::explain);
 }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "platform/result_writer.h"
+#include "platform/status_text.h"
 
 namespace iommu::platform {
 
@@ -163,18 +164,6 @@ ordered_json ddi_json(const InterfaceMonitor& monitor) {
   }
   add_accesses(ddi["outside_of_calls"], monitor.outside_of_calls());
   return ddi;
-}
-
-const char* severity_name(api::Severity severity) {
-  switch (severity) {
-    case api::Severity::Note:
-      return "note";
-    case api::Severity::Warning:
-      return "warning";
-    case api::Severity::Error:
-      break;
-  }
-  return "error";
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ TEST_CASE("the version and the help") {
   CHECK(run(folder, "run --help").output == help.output);
   CHECK(run(folder, "check --help").output == help.output);
   CHECK(run(folder, "params --help").output == help.output);
+  CHECK(run(folder, "explain --help").output == help.output);
 }
 
 TEST_CASE("params") {
@@ -61,6 +62,25 @@ TEST_CASE("params") {
   CHECK(run(folder, "params --markdown").output == iommu::platform::parameters_as_markdown());
   CHECK(run(folder, "params --json-schema").output == iommu::platform::parameters_as_json_schema());
   CHECK(run(folder, "params").code == 0);
+}
+
+TEST_CASE("explain") {
+  const ScenarioFolder folder;
+  const std::string situation = "explain, 1 IOMMU, 1 device, memory latency ";
+  const Outcome text = run(folder, "explain FlushDomain --set memory.latency_ns=90");
+  CHECK(text.code == 0);
+  CHECK(text.output.rfind("FlushDomain: " + situation + "90 ns\n", 0) == 0);
+  const Outcome json = run(folder, "explain --json QueryAvailableDomainTypes");
+  CHECK(json.code == 0);
+  CHECK(nlohmann::ordered_json::parse(json.output)["calls"][0]["situation"] == situation + "70 ns");
+  // All functions of version 2 in the table's order, behind the one that hands the table out.
+  const std::string page = run(folder, "explain --markdown").output;
+  std::size_t sections = 0;
+  for (std::size_t at = page.find("\n## "); at != std::string::npos; at = page.find("\n## ", at + 1)) ++sections;
+  CHECK(sections == 1 + 1 + 22);
+  CHECK(page.find("\n## IoGetIommuInterfaceEx\n") < page.find("\n## CreateDomainEx\n"));
+  CHECK(page.find("\n## CreateDevice\n") < page.find("\n## DeleteDevice\n"));
+  CHECK(page.find("\n## CreateDomain\n") == std::string::npos);
 }
 
 TEST_CASE("wrong command lines: exit code 2, one helpful line, nothing on standard output") {
@@ -73,7 +93,7 @@ TEST_CASE("wrong command lines: exit code 2, one helpful line, nothing on standa
     return outcome.errors;
   };
   const std::string hint = " (\"iommu-vp --help\" shows all)\n";
-  CHECK(message("") == "iommu-vp: a command is missing: run, check or params" + hint);
+  CHECK(message("") == "iommu-vp: a command is missing: run, check, explain or params" + hint);
   CHECK(message("rnu s.toml") == "iommu-vp: unknown command \"rnu\"; did you mean \"run\"?" + hint);
   CHECK(message("simulate") == "iommu-vp: unknown command \"simulate\"" + hint);
   CHECK(message("--versoin") == "iommu-vp: unknown option \"--versoin\"; did you mean \"--version\"?" + hint);
@@ -90,6 +110,22 @@ TEST_CASE("wrong command lines: exit code 2, one helpful line, nothing on standa
   CHECK(message("check s.toml --out x") == "iommu-vp: unknown option \"--out\"" + hint);
   CHECK(message("params x") == "iommu-vp: params: unexpected \"x\"" + hint);
   CHECK(message("params --markdown --json-schema") == "iommu-vp: params: either --markdown or --json-schema" + hint);
+  CHECK(message("explian CreateDevice") == "iommu-vp: unknown command \"explian\"; did you mean \"explain\"?" + hint);
+  CHECK(message("explain") == "iommu-vp: explain: which function? FUNCTION is missing" + hint);
+  CHECK(message("explain CreateDevice DeleteDevice") == "iommu-vp: explain: exactly one FUNCTION, found 2" + hint);
+  CHECK(message("explain MapLogicalRangEx") ==
+        "iommu-vp: explain: unknown function \"MapLogicalRangEx\"; did you mean \"MapLogicalRangeEx\"?" + hint);
+  CHECK(message("explain frobnicate") == "iommu-vp: explain: unknown function \"frobnicate\"" + hint);
+  CHECK(message("explain AttachDevice") ==
+        "iommu-vp: explain: AttachDevice belongs to version 1 of the interface; version 2 has AttachDeviceEx" + hint);
+  CHECK(message("explain --markdown CreateDevice") ==
+        "iommu-vp: explain: --markdown is for all functions, unexpected \"CreateDevice\"" + hint);
+  CHECK(message("explain --markdown --json") == "iommu-vp: explain: either --json or --markdown" + hint);
+  CHECK(message("explain CreateDevice --out x") == "iommu-vp: unknown option \"--out\"" + hint);
+  CHECK(message("explain CreateDevice --set memory.latency=9") ==
+        "--set: unknown key \"memory.latency\"; did you mean \"memory.latency_ns\"?\n");
+  CHECK(message("explain CreateDevice --set device.device.count=9") ==
+        "--set: there is no device \"device\"; did you mean \"device0\"?\n");
 }
 
 TEST_CASE("run: a table, and files only when asked for") {

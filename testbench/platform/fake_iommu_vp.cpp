@@ -65,8 +65,17 @@ std::unique_ptr<iommu::platform::Simulation> elaborate(const Config& config) {
   return std::make_unique<FakeSimulation>(config);
 }
 
+/// One call without accesses, whose situation names the machine.
+iommu::platform::Explanation explain(const Config& config, const std::string& function) {
+  iommu::platform::ExplainedCall call;
+  call.situation = config.name + ", " + std::to_string(config.iommus.size()) + " IOMMU, " +
+                   std::to_string(config.devices.size()) + " device, memory latency " +
+                   std::to_string(static_cast<int>(config.memory.latency_ns)) + " ns";
+  return {function, {call}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  return iommu::platform::run_command_line(std::vector<std::string>(argv + 1, argv + argc), &elaborate);
+  return iommu::platform::run_command_line(std::vector<std::string>(argv + 1, argv + argc), &elaborate, &explain);
 }
