@@ -116,7 +116,8 @@ void report_faults(Session& s) {
 }
 
 void stop_faults(Session& s) {
-  if (!s.bring_up() || !s.report_faults()) return;
+  if (!s.bring_up()) return;
+  s.report_faults();  // not in profile as_documented; then the call has an answer all the same
   s.explain([&] { return s.v2().SetDeviceFaultReportingEx(s.device, 0, 0, nullptr); });
 }
 

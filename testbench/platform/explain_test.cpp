@@ -43,13 +43,13 @@ TEST_CASE("each of the 22 functions of version 2 has a situation") {
 }
 
 TEST_CASE("every situation comes to its call, and its lines are all of its accesses") {
-  for (const char* invalidation : {"queued", "register"}) {
+  for (const char* setting : {"ddi.invalidation=queued", "ddi.invalidation=register", "ddi.profile=as_documented"}) {
     for (std::size_t i = 0; i < api::kV2Functions; ++i) {
       const std::string name = api::function_name(static_cast<api::Function>(i));
-      const Explanation explanation = explained(name, {std::string("ddi.invalidation=") + invalidation});
+      const Explanation explanation = explained(name, {setting});
       CHECK_FALSE(explanation.calls.empty());
       for (const ExplainedCall& call : explanation.calls) {
-        CAPTURE(name, call.situation, call.refused);
+        CAPTURE(setting, name, call.situation, call.refused);
         CHECK(call.refused.empty());
         std::uint64_t lines = 0;
         for (const Transaction& transaction : call.transactions) {
