@@ -183,6 +183,7 @@ class Unit final : public iommu::api::RegisterPort {
   /// FSTS without FRI, which keeps its last value.
   [[nodiscard]] std::uint32_t fsts() const { return fsts_ & 0xFF; }
   [[nodiscard]] unsigned records_in_use() const;
+  std::function<void(bool after)> around_unmask;  ///< called right before and right after FECTL.IM becomes 0
 
   /// While true, the queue stands still.
   void hold_queue(bool hold);

@@ -123,9 +123,12 @@ void Unit::write32(std::uint32_t offset, std::uint32_t value) {
       if ((value & kIqe) != 0) run_queue();
       break;
     case 0x38:
+      if (around_unmask && (value & kIm) == 0) around_unmask(false);
       if ((value & 0x3FFFFFFFu) != 0) breach("FECTL: reserved bits changed");
       fectl = (fectl & kIp) | (value & kIm);
       if (fectl == kIp) send_fault_event();
+      let_others();  // the message may be there before the access has ended
+      if (around_unmask && (value & kIm) == 0) around_unmask(true);
       break;
     case 0x3C:
       if (bits(value, 31, 16) != 0) breach("FEDATA has reserved bits");

@@ -511,6 +511,34 @@ TEST_CASE("Calls for one device at the same time are named and take effect in tu
                                 "device nic0: is called while DetachDeviceEx runs for the same device") == 1);
 }
 
+TEST_CASE("A domain may go while the type of a fault is found out", "[faults]") {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    INFO("seed " << seed);
+    Ready r;
+    REQUIRE(r.enable() == STATUS_SUCCESS);
+    CHECK_FALSE(r.unit.dma(fake::kNic, 0x20000, true).ok);
+    r.machine.run_interrupts();
+    fake::Threads threads(seed);
+    r.machine.host.threads = &threads;
+    std::vector<NTSTATUS> statuses;
+    threads.run({[&] {
+                   // Holds the domain's lock for a while, so that the work item has to wait for it.
+                   auto physical = fake::contiguous(0x5000, 0x8000);
+                   IOMMU_DMA_LOGICAL_ADDRESS at = 0x80000, out = 0;
+                   statuses.push_back(r.v2.MapLogicalRangeEx(r.domain, 3, &physical, &at, nullptr, nullptr, &out));
+                   statuses.push_back(r.v2.DetachDeviceEx(r.device));
+                   statuses.push_back(r.v2.DeleteDomain(r.domain));
+                 },
+                 [&] { r.machine.host.run_work(); }});
+    r.machine.host.threads = nullptr;
+    r.machine.settle();
+    CHECK(statuses == std::vector<NTSTATUS>(3, STATUS_SUCCESS));
+    CHECK(r.driver.faults.size() + counted(r.machine, "not delivered") == 1);
+    CHECK(r.machine.host.locks_held == 0);
+    CHECK(r.machine.breaches == fake::Breaches{});
+  }
+}
+
 // ---- Many faults ------------------------------------------------------------------------------------------------
 
 TEST_CASE("A device's queue is bounded, and each burst that it could not take is reported once", "[faults]") {
@@ -592,6 +620,26 @@ TEST_CASE("One interrupt takes 64 records; work at passive level takes the rest 
   CHECK(r.machine.breaches == fake::Breaches{});
 }
 
+TEST_CASE("A fault just before unmasking, and its interrupt before the access ends, are not lost", "[faults]") {
+  fake::Options options;
+  options.units[0].fault_records = 256;
+  options.policy.fault_queue_depth = 1000;
+  Ready r(options);
+  REQUIRE(r.enable() == STATUS_SUCCESS);
+  for (unsigned i = 0; i < 100; ++i) CHECK_FALSE(r.unit.dma(fake::kNic, 0x20000, true).ok);
+  unsigned unmasked = 0;
+  r.unit.around_unmask = [&](bool after) {
+    if (!after) CHECK_FALSE(r.unit.dma(fake::kNic, 0x21000, true).ok);
+    if (after) CHECK(r.machine.run_interrupts());
+    if (after) ++unmasked;
+  };
+  r.machine.settle();
+  CHECK(unmasked == 1);
+  CHECK(r.driver.faults.size() == 101);
+  CHECK(r.unit.fsts() == 0);
+  CHECK(r.unit.fectl == 0);
+}
+
 TEST_CASE("In a storm each fault is delivered, counted, or part of a reported overflow", "[faults]") {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     for (const unsigned records : {1u, 4u, 256u}) {
@@ -660,7 +708,9 @@ TEST_CASE("In a storm each fault is delivered, counted, or part of a reported ov
 TEST_CASE("Reporting goes on and off in the middle of a storm", "[faults]") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
-    Ready r;
+    fake::Options options;
+    options.units[0].fault_records = 256;
+    Ready r(options);
     fake::Threads threads(seed);
     bool over = false;
     std::vector<NTSTATUS> failures;
@@ -669,9 +719,9 @@ TEST_CASE("Reporting goes on and off in the middle of a storm", "[faults]") {
     r.driver.also = [&] { late += on ? 0 : 1; };
     r.machine.host.threads = &threads;
     threads.run({[&] {
-                   while (!over) {
-                     (void)r.unit.dma(fake::kNic, 0x20000, true);
-                     threads.yield();
+                   for (unsigned burst = 1; !over; burst = burst * 5 % 97) {
+                     for (unsigned i = 0; i < burst; ++i) (void)r.unit.dma(fake::kNic, 0x20000, true);
+                     for (unsigned i = 0; i < 3 * burst; ++i) threads.yield();
                    }
                  },
                  [&] {
@@ -687,12 +737,13 @@ TEST_CASE("Reporting goes on and off in the middle of a storm", "[faults]") {
                    }
                  },
                  [&] {
-                   for (unsigned i = 0; i < 40; ++i) {
+                   for (unsigned i = 0; i < 20; ++i) {
                      on = true;
                      if (const NTSTATUS status = r.enable(); status != STATUS_SUCCESS) failures.push_back(status);
-                     for (std::uint64_t n = seed; n-- > 0;) threads.yield();
+                     for (std::uint64_t n = (37 * seed + 53 * i) % 400; n-- > 0;) threads.yield();
                      if (const NTSTATUS status = r.disable(); status != STATUS_SUCCESS) failures.push_back(status);
                      on = false;
+                     for (unsigned n = 0; n < 20; ++n) threads.yield();
                      if (r.unit.fectl >> 31 == 0) failures.push_back(STATUS_UNSUCCESSFUL);
                    }
                    over = true;
