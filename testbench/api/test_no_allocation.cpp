@@ -33,22 +33,39 @@ class Unwatched {
 
 }  // namespace
 
-void* operator new(std::size_t bytes) {
-  if (watched) {
-    ++allocations;
-    throw std::bad_alloc();
-  }
-  void* memory = std::malloc(bytes == 0 ? 1 : bytes);
+namespace {
+
+/// Null when there is no memory, or while a call is watched.
+void* allocate(std::size_t bytes) noexcept {
+  if (!watched) return std::malloc(bytes == 0 ? 1 : bytes);
+  ++allocations;
+  return nullptr;
+}
+
+void* allocate_or_throw(std::size_t bytes) {
+  void* memory = allocate(bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
-void operator delete(void* memory) noexcept {
+void release(void* memory) noexcept {
   if (watched && memory != nullptr) ++releases;
   std::free(memory);
 }
 
-void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
+}  // namespace
+
+// All forms: sanitizers bring each of them, too.
+void* operator new(std::size_t bytes) { return allocate_or_throw(bytes); }
+void* operator new[](std::size_t bytes) { return allocate_or_throw(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { release(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { release(memory); }
 
 namespace {
 
@@ -260,11 +277,11 @@ constexpr auto kRegisters = iommu::api::InvalidationPath::Registers;
 
 TEST_CASE("The watch finds an allocation", "[no_allocation]") {
   World world(with(kQueue, false, false));
-  const auto allocate = [] {
+  const auto use_memory = [] {
     operator delete(operator new(1));
     return STATUS_SUCCESS;
   };
-  CHECK_THROWS_AS(world.watch(allocate), std::bad_alloc);
+  CHECK_THROWS_AS(world.watch(use_memory), std::bad_alloc);
   watched = false;
   CHECK(allocations == 1);
   allocations = 0;
