@@ -4,8 +4,8 @@
  * What it does: declares the types, structures, constants and function types of the kernel's IOMMU interface with the
  * names, values and layouts that Windows documents, so that driver code written against the WDK compiles unchanged.
  * Windows is LLP64 (ULONG has 32 bits), Linux is LP64: every type here has the size that it has on Windows.
- * What it does not do: define any function (api/interface.cpp does), or declare parts of wdm.h that the IOMMU interface
- * does not reach. Source annotations (_In_ and its kin) are accepted and mean nothing.
+ * What it does not do: define any function (api/interface.cpp does). What else a small driver needs of wdm.h is in
+ * wdm_driver.h, which this file includes. Source annotations (_In_ and its kin) are accepted and mean nothing.
  */
 #ifndef IOMMU_VP_API_WDM_H
 #define IOMMU_VP_API_WDM_H
@@ -719,5 +719,8 @@ NTKERNELAPI NTSTATUS IoGetIommuInterface(_In_ ULONG Version, _Out_ PDMA_IOMMU_IN
 #ifdef __cplusplus
 }
 #endif
+
+/* Drivers, devices, memory, threads. */
+#include "wdm_driver.h"
 
 #endif

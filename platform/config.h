@@ -45,7 +45,8 @@ enum class EventAction {
   PortExternal,
   PortInternal,
   OptIn,
-  OptOut
+  OptOut,
+  SurpriseRemoval
 };
 /// Actions on the machine as a whole; all others name a device.
 [[nodiscard]] constexpr bool needs_no_device(EventAction action) {
@@ -171,6 +172,7 @@ struct NicConfig {
   std::uint64_t max_packets = 0;  ///< 0 = all
   double time_scale = 0;          ///< factor on the capture's arrival times; 0: everything arrives at once
   std::uint64_t buffer_bytes = 0;
+  InputFile driver;  ///< shared object that drives the device (driver_file.h); no name: the platform's own driver does
 };
 
 struct DeviceConfig {

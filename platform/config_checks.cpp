@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "platform/driver_file.h"
 #include "platform/suggest.h"
 #include "platform/units.h"
 
@@ -19,6 +20,12 @@ constexpr std::uint64_t kInterruptRangeEnd = 0xFEF00000;
 constexpr std::uint64_t kRegisterWindow = 0x2000;
 
 bool is_power_of_two(std::uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
+
+/// Actions on a token, a domain or a mapping that the platform's own drivers have.
+bool acts_on_domain(EventAction action) {
+  return action == EventAction::InvalidateDevice || action == EventAction::Unmap || action == EventAction::Detach ||
+         action == EventAction::Attach;
+}
 
 class Checker {
  public:
@@ -118,7 +125,10 @@ class Checker {
     }
     check_width(device, *iommu, key);
     if (device.kind == DeviceKind::Generator) check_generator(device.generator, *iommu, key);
-    if (device.kind == DeviceKind::Nic) check_capture(device.nic.capture, key + "capture");
+    if (device.kind == DeviceKind::Nic) {
+      check_capture(device.nic.capture, key + "capture");
+      check_driver(device.nic.driver, key + "driver");
+    }
   }
 
   void check_width(const DeviceConfig& device, const IommuConfig& iommu, const std::string& key) {
@@ -164,6 +174,14 @@ class Checker {
         std::filesystem::exists(status) ? std::errc::is_a_directory : std::errc::no_such_file_or_directory;
     if (!error || std::filesystem::exists(status)) error = std::make_error_code(reason);
     add(key, key + " = " + quote(capture.shown) + ": can't be read: " + error.message());
+  }
+
+  /// The same: whether it can be loaded shows when the platform is built.
+  void check_driver(const InputFile& driver, const std::string& key) {
+    if (driver.shown.empty() || find_driver_file(driver)) return;
+    const bool bare = !std::filesystem::path(driver.shown).has_parent_path();
+    add(key, key + " = " + quote(driver.shown) + ": there is no such file" +
+                 (bare ? ", and none of this name in drivers/ beside the program" : ""));
   }
 
   void check_requesters() {
@@ -250,6 +268,19 @@ class Checker {
                           std::set<std::string>& detached, std::set<std::string>& unmapped) {
     const std::string who = key + ".device = " + quote(device.name) + ": ";
     const bool generator = device.kind == DeviceKind::Generator;
+    const bool lab = !generator && !device.nic.driver.shown.empty();
+    if (event.action == EventAction::SurpriseRemoval) {
+      if (!lab) {
+        add(key + ".device", who + "only a loaded driver knows what to do; allowed: a nic with a driver");
+      } else if (!detached.insert(device.name).second) {
+        add(key + ".device", who + "it is taken out already");
+      }
+      return;
+    }
+    if (lab && acts_on_domain(event.action)) {
+      add(key + ".device", who + "its driver owns its domain; allowed: surprise_removal");
+      return;
+    }
     switch (event.action) {
       case EventAction::Unmap:
       case EventAction::Detach:

@@ -96,6 +96,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("escape_percent", c.generator.escape_percent);
   visit("quantum_ns", c.generator.quantum_ns);
   visit("capture", c.nic.capture);
+  visit("driver", c.nic.driver);
   visit("local_address", c.nic.local_address);
   visit("policy", c.nic.policy);
   visit("rx_ring", c.nic.rx_ring);

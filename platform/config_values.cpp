@@ -30,13 +30,14 @@ Value to_value(const Parameter& parameter, const T& field) {
 
 std::vector<ConfigValue> values_of(const Config& config) {
   std::vector<ConfigValue> values;
-  std::map<std::string, std::string> choices;  // key -> value
+  std::map<std::string, std::string> choices;  // key -> value, of what conditions look at
   visit_config(config, [&](const std::string& key, const auto& field) {
     ConfigValue entry;
     entry.key = key;
     entry.parameter = find_parameter(key);
     entry.value = to_value(*entry.parameter, field);
-    if (entry.parameter->type == ValueType::Choice) choices[key] = std::get<std::string>(entry.value);
+    const bool named = entry.parameter->type == ValueType::Choice || entry.parameter->type == ValueType::File;
+    if (named) choices[key] = std::get<std::string>(entry.value);
     values.push_back(std::move(entry));
   });
   for (ConfigValue& entry : values) {
@@ -52,7 +53,7 @@ std::vector<ConfigValue> values_of(const Config& config) {
       entry.unmet_found = choices.at(key);
       break;
     }
-    // The only parameter whose default is "none": there is nothing to write.
+    // Where the default is "none" there is nothing to write.
     if (entry.parameter->computed == "none" && std::get<std::string>(entry.value).empty()) entry.applies = false;
   }
   return values;

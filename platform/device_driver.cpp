@@ -162,11 +162,16 @@ void DeviceDriver::apply(EventAction action) {
       machine_.system->set_opt_in(machine_.pdo(index_),
                                   action == EventAction::OptIn ? api::RemappingOptIn::Yes : api::RemappingOptIn::No);
       break;
+    case EventAction::SurpriseRemoval:
+      take_out();
+      break;
     case EventAction::InvalidateGlobal:
     case EventAction::LockScreen:
     case EventAction::UnlockScreen:
       break;  // concern no device
   }
 }
+
+void DeviceDriver::take_out() { note("a surprise_removal event is for devices with a loaded driver"); }
 
 }  // namespace iommu::platform

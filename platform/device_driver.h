@@ -6,7 +6,9 @@
 
 #include <array>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "platform/machine.h"
 
@@ -21,6 +23,9 @@ class DeviceDriver {
   void run();
   [[nodiscard]] bool finished() const { return finished_; }
   [[nodiscard]] core::Tick finished_at() const { return finished_at_; }
+
+  /// The user's mistake that has shown only now and ended the driver's life.
+  [[nodiscard]] const std::optional<ConfigError>& failure() const { return failure_; }
 
   /// A timed change of the scenario, on a host thread. Detaching, attaching and unmapping act on what the driver has; when it has nothing (yet
   /// or any more), a diagnostic says so.
@@ -37,6 +42,8 @@ class DeviceDriver {
  protected:
   virtual void work() = 0;
   virtual void unmap_window() = 0;
+  /// The device is taken out of its slot.
+  virtual void take_out();
 
   /// Token, domain of `type` and attachment; false (and reported) when something fails.
   bool bring_up(IOMMU_DMA_DOMAIN_TYPE type);
@@ -50,6 +57,7 @@ class DeviceDriver {
   /// True when the call succeeded; reports a failure otherwise.
   bool check(NTSTATUS status, const char* function);
   void note(const std::string& message);
+  void fail(ConfigError error) { failure_ = std::move(error); }
   [[nodiscard]] PlatformHost& host() const { return *machine_.host; }
 
   Machine& machine_;
@@ -71,6 +79,7 @@ class DeviceDriver {
   std::array<std::uint64_t, MaxFaultType> faults_by_type_{};  // as the handler was told
   bool finished_ = false;
   core::Tick finished_at_ = 0;
+  std::optional<ConfigError> failure_;
 };
 
 }  // namespace iommu::platform

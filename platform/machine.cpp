@@ -1,7 +1,6 @@
 #include "platform/machine.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 
@@ -131,12 +130,13 @@ class Machine::Ports {
       fault_interrupts.push_back(std::make_unique<HostInterruptPort>(*machine.host, vector));
     }
     pdos.resize(machine.devices.size());
+    for (DEVICE_OBJECT& pdo : pdos) pdo.StackSize = 1;
   }
   std::vector<std::unique_ptr<HostRegisterPort>> registers;
   std::vector<std::unique_ptr<HostInterruptPort>> fault_interrupts;
   HostMemoryPort memory;
   PlatformServices services;
-  std::vector<std::array<std::uint64_t, 8>> pdos;  // only their addresses mean something
+  std::vector<DEVICE_OBJECT> pdos;  // of a device without a loaded driver only the address means something
 };
 
 Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.memory.size_bytes) {
@@ -318,9 +318,7 @@ void Machine::build_system() {
   host->system = system.get();
 }
 
-PDEVICE_OBJECT Machine::pdo(std::size_t index) const {
-  return reinterpret_cast<PDEVICE_OBJECT>(const_cast<std::uint64_t*>(ports_->pdos[index].data()));
-}
+PDEVICE_OBJECT Machine::pdo(std::size_t index) const { return &ports_->pdos[index]; }
 
 }  // namespace iommu::platform
 

@@ -27,11 +27,16 @@
 
 namespace iommu::platform {
 
+namespace lab {
+class Kernel;
+}
+
 /// A host that knows the system software that runs on it.
 class PlatformHost : public sim::Host {
  public:
   using sim::Host::Host;
   api::System* system = nullptr;
+  lab::Kernel* kernel = nullptr;  ///< there when the scenario loads drivers
 };
 
 /// One IOMMU with its parts.

@@ -1,11 +1,11 @@
 #include "platform/nic_driver.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "models/core/payload_pattern.h"
 #include "models/tlm/nic_registers.h"
+#include "platform/nic_traffic.h"
 
 namespace iommu::platform {
 
@@ -27,34 +27,12 @@ NicDriver::NicDriver(Machine& machine, std::size_t index) : DeviceDriver(machine
 }
 
 void NicDriver::read_capture() {
-  const std::string key = "device." + device().config->name + ".capture";
-  const auto refuse = [&](const std::string& why) {
-    throw ConfigError(machine_.config.where(key), key + " = \"" + settings().capture.shown + "\": " + why);
-  };
-  std::vector<sim::NicPacket> arriving;
-  try {
-    const Capture capture = Capture::open(settings().capture.path.string(), settings().local_address);
-    std::uint32_t number = 0;
-    for (const CapturedPacket& packet : capture.packets()) {
-      if (settings().max_packets != 0 && number == settings().max_packets) break;
-      if (packet.length > settings().buffer_bytes) {
-        refuse("packet " + std::to_string(number + 1) + " has " + std::to_string(packet.length) +
-               " bytes, more than buffer_bytes = " + std::to_string(settings().buffer_bytes));
-      }
-      const auto at =
-          static_cast<core::Tick>(std::llround(static_cast<double>(packet.arrival_ps) * settings().time_scale));
-      if (packet.transmit) {
-        to_transmit_.push_back({at, packet.length, number});
-      } else {
-        arriving.push_back({at, packet.length, number});
-      }
-      ++number;
-    }
-  } catch (const CaptureError& error) {
-    refuse(error.reason());
+  NicTraffic traffic = read_nic_traffic(machine_.config, *device().config, settings().buffer_bytes);
+  for (const sim::NicPacket& packet : traffic.outgoing) {
+    to_transmit_.push_back({packet.arrival, packet.length, packet.number});
   }
-  received_total_ = arriving.size();
-  device().nic->set_packets(std::move(arriving));
+  received_total_ = traffic.arriving.size();
+  device().nic->set_packets(std::move(traffic.arriving));
 }
 
 void NicDriver::allocate(Ring& ring, std::uint32_t size) {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "models/tlm/nic.h"
-#include "platform/capture.h"
 #include "platform/device_driver.h"
 
 namespace iommu::platform {

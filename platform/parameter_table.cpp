@@ -205,6 +205,7 @@ void add_device(std::vector<Parameter>& t) {
   const Conditions generator{{"kind", "generator"}};
   const Conditions translated{{"kind", "generator"}, {"mapping", "translate"}};
   const Conditions nic{{"kind", "nic"}};
+  const Conditions own_driver{{"kind", "nic"}, {"driver", ""}};
   t.push_back(choice("device.*.kind", {"generator", "nic"}, "\"generator\"", "What the device is."));
   t.push_back(text(ValueType::String, "device.*.iommu", "\"0\"", "",
                    "Name of the IOMMU that the device's requests go through."));
@@ -246,19 +247,25 @@ void add_device(std::vector<Parameter>& t) {
       only_if(nic, required(text(ValueType::File, "device.*.capture", "", "",
                                  "Packet capture (pcap or pcapng) whose packets the device sends and receives."))));
   t.push_back(only_if(
+      nic,
+      text(ValueType::File, "device.*.driver", "", "none",
+           "Shared object with the device's driver (docs/driver-lab.md); a name without folder that is not there is "
+           "looked for in `drivers` beside the program; none: the built-in driver.")));
+  t.push_back(only_if(
       nic, text(ValueType::NetworkAddress, "device.*.local_address", "\"\"", "",
                 "MAC, IPv4 or IPv6 address of the device's side: packets from it are transmitted, all others received; "
                 "\"\": all are received.")));
-  t.push_back(only_if(nic, choice("device.*.policy", {"static", "per_packet", "reserved"}, "\"static\"",
-                                  "Buffers are mapped once; mapped and unmapped for each packet; or so in a range that "
-                                  "is reserved once.")));
-  t.push_back(only_if(nic, integer("device.*.rx_ring", 2, 65536, "256", "Descriptors of the receive ring.")));
-  t.push_back(only_if(nic, integer("device.*.tx_ring", 2, 65536, "256", "Descriptors of the transmit ring.")));
+  t.push_back(
+      only_if(own_driver, choice("device.*.policy", {"static", "per_packet", "reserved"}, "\"static\"",
+                                 "Buffers are mapped once; mapped and unmapped for each packet; or so in a range that "
+                                 "is reserved once.")));
+  t.push_back(only_if(own_driver, integer("device.*.rx_ring", 2, 65536, "256", "Descriptors of the receive ring.")));
+  t.push_back(only_if(own_driver, integer("device.*.tx_ring", 2, 65536, "256", "Descriptors of the transmit ring.")));
   t.push_back(only_if(nic, integer("device.*.max_packets", 0, 1'000'000'000'000, "0",
                                    "Packets of the capture that are used; 0: all.")));
   t.push_back(only_if(nic, number("", "device.*.time_scale", 0, 1'000'000, "1.0",
                                   "Factor on the capture's arrival times; 0: all packets arrive at once.")));
-  t.push_back(only_if(nic, size("device.*.buffer_bytes", 64, 64 * kKiB, "2048", "Size of each packet buffer.")));
+  t.push_back(only_if(own_driver, size("device.*.buffer_bytes", 64, 64 * kKiB, "2048", "Size of each packet buffer.")));
 }
 
 void add_event(std::vector<Parameter>& t) {
@@ -266,12 +273,13 @@ void add_event(std::vector<Parameter>& t) {
   t.push_back(required(choice(
       "event.*.action",
       {"invalidate_global", "invalidate_device", "unmap", "detach", "attach", "lock_screen", "unlock_screen",
-       "port_external", "port_internal", "opt_in", "opt_out"},
+       "port_external", "port_internal", "opt_in", "opt_out", "surprise_removal"},
       "",
       "What system software does: drop all cached translations, or those of one device; unmap a generator's window; "
       "detach a device from its domain; attach it again. What the user does: lock or unlock the screen; move a device "
       "to "
-      "an external or an internal port; let its driver opt into DMA remapping or out of it.")));
+      "an external or an internal port; let its driver opt into DMA remapping or out of it; take out "
+      "a device that a loaded driver drives.")));
   t.push_back(text(ValueType::String, "event.*.device", "", "none",
                    "Name of the device; every action needs it but invalidate_global, lock_screen and unlock_screen."));
 }

@@ -44,15 +44,17 @@ void PhysicalFrames::free(core::Address frame) {
   free_.push_back(frame);
 }
 
-std::optional<core::Address> PhysicalFrames::allocate_range(std::uint64_t bytes, std::uint64_t alignment) {
+std::optional<core::Address> PhysicalFrames::allocate_range(std::uint64_t bytes, std::uint64_t alignment,
+                                                            core::Address highest) {
   const std::uint64_t size = (bytes + core::kPageBytes - 1) & ~(core::kPageBytes - 1);
   const core::Address high = (high_next_ + alignment - 1) & ~(alignment - 1);
-  if (high <= high_end_ && size <= high_end_ - high) {
+  if (high <= high_end_ && size <= high_end_ - high && high <= highest && size - 1 <= highest - high) {
     high_next_ = high + size;
     return high;
   }
-  if (size > low_end_) return std::nullopt;
-  const core::Address low = (low_end_ - size) & ~(alignment - 1);
+  const core::Address end = std::min(low_end_, highest == ~core::Address{0} ? low_end_ : highest + 1);
+  if (size > end) return std::nullopt;
+  const core::Address low = (end - size) & ~(alignment - 1);
   if (low < low_next_) return std::nullopt;
   low_end_ = low;
   return low;

@@ -31,8 +31,10 @@ class PhysicalFrames final : public api::FrameAllocator {
   [[nodiscard]] std::optional<core::Address> allocate() override;
   void free(core::Address frame) override;
 
-  /// A range for buffers, aligned to `alignment` (a power of two, at least 4 KiB); never given back. Nothing when there is none.
-  [[nodiscard]] std::optional<core::Address> allocate_range(std::uint64_t bytes, std::uint64_t alignment);
+  /// A range for buffers, aligned to `alignment` (a power of two, at least 4 KiB), with no byte above `highest`; never given back. Nothing
+  /// when there is none.
+  [[nodiscard]] std::optional<core::Address> allocate_range(std::uint64_t bytes, std::uint64_t alignment,
+                                                            core::Address highest = ~core::Address{0});
 
   [[nodiscard]] std::uint64_t frames_in_use() const { return in_use_; }
   [[nodiscard]] std::uint64_t most_frames_in_use() const { return most_in_use_; }

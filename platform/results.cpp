@@ -227,6 +227,15 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
                     {"access_ns", nanoseconds(host.access_time)},
                     {"interrupts", host.interrupts}};
   result["ddi"] = ddi_json(machine.monitor);
+  // Counted by severity, so that expectations can name them.
+  std::array<std::uint64_t, 3> by_severity{};
+  for (const api::Diagnostic& diagnostic : machine.diagnostics) {
+    ++by_severity[static_cast<std::size_t>(diagnostic.severity)];
+  }
+  ordered_json& reported = result["reported"] = ordered_json::object();
+  for (const api::Severity severity : {api::Severity::Note, api::Severity::Warning, api::Severity::Error}) {
+    reported[std::string(severity_name(severity)) + "s"] = by_severity[static_cast<std::size_t>(severity)];
+  }
   ordered_json& diagnostics = result["diagnostics"] = ordered_json::array();
   const std::uint64_t late = machine.memory->out_of_order();
   if (late > all.requests / 4) {

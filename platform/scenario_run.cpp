@@ -53,11 +53,16 @@ int run_scenario(const std::string& file, const RunOptions& options, const Simul
   Config config;
   const std::unique_ptr<Simulation> simulation = prepare(file, options.overrides, factory, config);
   // Before the simulation: hours of it should not be lost to a mistyped folder.
+  const bool fresh = !options.out.empty() && !fs::exists(options.out);
   if (!options.out.empty()) prepare_directory(options.out);
   nlohmann::ordered_json measured;
-  {
+  try {
     ProgressLine progress(config.name, !options.quiet && isatty(STDERR_FILENO) == 1);
     measured = simulation->run(progress);
+  } catch (const ConfigError&) {
+    std::error_code ignored;
+    if (fresh) fs::remove(options.out, ignored);  // there is nothing in it
+    throw;
   }
   const nlohmann::ordered_json result = complete_result(config, measured);
   const std::string text = to_json_text(result);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "platform/driver_lab/lab_driver.h"
 #include "platform/generator_driver.h"
 #include "platform/nic_driver.h"
 #include "platform/results.h"
@@ -19,6 +20,9 @@ class RealSimulation final : public Simulation {
     for (std::size_t i = 0; i < machine_.devices.size(); ++i) {
       if (machine_.devices[i].generator != nullptr) {
         drivers_.push_back(std::make_unique<GeneratorDriver>(machine_, i));
+      } else if (!machine_.devices[i].config->nic.driver.shown.empty()) {
+        if (kernel_ == nullptr) kernel_ = std::make_unique<lab::Kernel>(machine_);
+        drivers_.push_back(std::make_unique<LabDriver>(machine_, i, *kernel_));
       } else {
         drivers_.push_back(std::make_unique<NicDriver>(machine_, i));
       }
@@ -39,6 +43,7 @@ class RealSimulation final : public Simulation {
       core::Tick slice = kSlice;
       if (limit != 0) slice = std::min(slice, limit - sim::now_ticks());
       sc_core::sc_start(sim::to_sc_time(slice));
+      throw_failure();
       std::uint64_t done = 0;
       for (const auto& driver : drivers_) done += driver->work_done();
       progress.progress(static_cast<double>(sim::now_ticks()) / 1000.0, done, total);
@@ -63,6 +68,13 @@ class RealSimulation final : public Simulation {
  private:
   [[nodiscard]] bool all_finished() const {
     return std::all_of(drivers_.begin(), drivers_.end(), [](const auto& driver) { return driver->finished(); });
+  }
+
+  /// What only showed while the simulation ran, but is a mistake of the scenario.
+  void throw_failure() const {
+    for (const auto& driver : drivers_) {
+      if (driver->failure()) throw ConfigError(*driver->failure());
+    }
   }
 
   // The scenario's timed changes, in order of time.
@@ -97,6 +109,7 @@ class RealSimulation final : public Simulation {
 
   Config config_;
   Machine machine_;
+  std::unique_ptr<lab::Kernel> kernel_;  // where drivers are loaded
   std::vector<std::unique_ptr<DeviceDriver>> drivers_;
 };
 

@@ -78,6 +78,9 @@ class DmaPort : public sc_core::sc_module {
   /// told.
   core::Tick perform(DmaOperation& operation, core::Tick at);
 
+  /// The device is gone: operations that wait are forgotten without a word to the client; those under way end.
+  void drop_waiting() { waiting_first_ = waiting_last_ = nullptr; }
+
   [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
   /// Nothing under way and nothing waiting.
   [[nodiscard]] bool idle() const { return in_flight_ == 0 && waiting_first_ == nullptr; }

@@ -76,6 +76,7 @@ NicCounters NicCounters::operator-(const NicCounters& earlier) const {
   result.tx_bytes -= earlier.tx_bytes;
   result.tx_errors -= earlier.tx_errors;
   result.tx_corrupted -= earlier.tx_corrupted;
+  result.tx_unchecked -= earlier.tx_unchecked;
   result.interrupts -= earlier.interrupts;
   result.dma_errors -= earlier.dma_errors;
   return result;
@@ -88,7 +89,7 @@ void Nic::restart_statistics() {
   port.statistics.restart(now_ticks());
 }
 
-bool Nic::idle() const { return rx_.quiet() && tx_.quiet() && !receiving_now_ && port.idle(); }
+bool Nic::idle() const { return port.idle() && (removed_ || (rx_.quiet() && tx_.quiet() && !receiving_now_)); }
 
 // ---- Arrival.
 
@@ -120,7 +121,7 @@ void Nic::arrivals() {
       return;
     }
     // With flow control the packet stays on the wire; whoever makes room notifies.
-    if (config_.flow_control && (!rx_.running() || fifo_.size() >= config_.fifo_packets)) return;
+    if (config_.flow_control && !removed_ && (!rx_.running() || fifo_.size() >= config_.fifo_packets)) return;
     arrive(packets_[next_packet_++], at);
   }
 }
@@ -300,6 +301,7 @@ void Nic::retire(NicQueue& queue) {
 void Nic::dma_done(DmaOperation& ended) {
   auto& operation = static_cast<Operation&>(ended);
   if (!operation.ok()) ++total_.dma_errors;
+  if (removed_) return;  // what it belongs to is lost
   NicQueue* queue = operation.queue;
   NicJob* job = operation.job;
   switch (operation.kind) {
@@ -309,7 +311,7 @@ void Nic::dma_done(DmaOperation& ended) {
     case Operation::Kind::Payload:
       if (!operation.ok()) {
         job->failed = true;
-      } else if (!operation.write &&
+      } else if (!operation.write && job->tag != nic::descriptor::kUncheckedTag &&
                  !core::check_payload(job->tag, operation.packet_offset, operation.data, operation.length)) {
         job->corrupted = true;
       }

@@ -48,6 +48,11 @@ class Nic : public sc_core::sc_module, private DmaClient {
   /// Packets received or lost so far.
   [[nodiscard]] std::uint64_t handled() const { return handled_; }
 
+  /// Takes the device out of its slot, for good: DMA that is under way ends, no other begins, registers answer with an
+  /// address error, packets that were begun are lost (rx_errors), later ones find the device not enabled.
+  void remove();
+  [[nodiscard]] bool removed() const { return removed_; }
+
   /// No DMA under way and nothing begun.
   [[nodiscard]] bool idle() const;
 
@@ -70,6 +75,7 @@ class Nic : public sc_core::sc_module, private DmaClient {
     std::uint64_t bytes = 0;
     bool failed = false;
     bool corrupted = false;
+    bool unchecked = false;
     core::Tick end = 0;  // of its last completion
   };
   struct Arrived {
@@ -118,6 +124,7 @@ class Nic : public sc_core::sc_module, private DmaClient {
   TimedQueue<Action> actions_;
   bool enabled_ = false;
   bool enable_wanted_ = false;
+  bool removed_ = false;
 
   NicQueue rx_;
   NicQueue tx_;

@@ -25,7 +25,7 @@ void Nic::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& del
 unsigned Nic::transport_dbg(::tlm::tlm_generic_payload& payload) {
   const core::Address address = payload.get_address();
   const std::uint32_t bytes = payload.get_data_length();
-  if (!payload.is_read() || (bytes != 4 && bytes != 8) || address < config_.register_base ||
+  if (removed_ || !payload.is_read() || (bytes != 4 && bytes != 8) || address < config_.register_base ||
       address - config_.register_base >= nic::kWindowBytes) {
     return 0;
   }
@@ -38,7 +38,9 @@ void Nic::access(::tlm::tlm_generic_payload& payload, core::Tick end) {
   run_actions();  // those that are due at this very time come first
   const core::Address address = payload.get_address();
   const std::uint32_t bytes = payload.get_data_length();
-  if (payload.get_byte_enable_ptr() != nullptr) {
+  if (removed_) {
+    payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
+  } else if (payload.get_byte_enable_ptr() != nullptr) {
     payload.set_response_status(::tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE);
   } else if (bytes == 0 || bytes > 8 || payload.get_streaming_width() < bytes) {
     payload.set_response_status(::tlm::TLM_BURST_ERROR_RESPONSE);
@@ -113,6 +115,7 @@ void Nic::run_actions() {
 }
 
 void Nic::act(const Action& action) {
+  if (removed_) return;
   if (action.offset == nic::CTRL.offset) {
     enable_wanted_ = nic::ctrl::ENABLE.get(action.value) != 0;
     if (!enable_wanted_) {
@@ -167,6 +170,18 @@ void Nic::disable() {
   for (; !fifo_.empty(); fifo_.pop_front()) handle(total_.rx_dropped_disabled);
 }
 
+// ---- Removal.
+
+void Nic::remove() {
+  if (std::exchange(removed_, true)) return;
+  enable_wanted_ = false;
+  disable();
+  port.drop_waiting();
+  // What has arrived and isn't handled had been begun.
+  while (handled_ < next_packet_) handle(total_.rx_errors);
+  if (started_ && next_packet_ < packets_.size()) arrival_event_.notify(sc_core::SC_ZERO_TIME);
+}
+
 // ---- Interrupts: the first goes out at once, further ones at least interrupt_moderation apart.
 
 void Nic::raise_interrupt() {
@@ -205,6 +220,7 @@ void Nic::account(NicQueue& queue, const NicJob& job) {
   packet.end = std::max(packet.end, job.end);
   packet.failed = packet.failed || job.failed;
   packet.corrupted = packet.corrupted || job.corrupted;
+  packet.unchecked = packet.unchecked || job.tag == nic::descriptor::kUncheckedTag;
   if (!job.end_of_packet) return;
   const PacketTotal total = std::exchange(packet, {});
   if (receives(queue)) {
@@ -221,6 +237,7 @@ void Nic::account(NicQueue& queue, const NicJob& job) {
     ++total_.tx_packets;
     total_.tx_bytes += total.bytes;
     if (total.corrupted) ++total_.tx_corrupted;
+    if (total.unchecked) ++total_.tx_unchecked;
     tx_latency_.add(total.end - job.begin);
   }
 }

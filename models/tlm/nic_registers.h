@@ -11,6 +11,12 @@
 //
 // After clearing ENABLE the driver waits for STATUS.IDLE: what was begun is finished, all other descriptors are
 // forgotten. ENABLE set again while not idle takes effect when idle.
+//
+// Payloads: a received packet with TAG p holds the bytes that models/core/payload_pattern.h derives from p, so that a
+// driver can check them. A transmitted packet's bytes are compared with those of its TAG and counted in TX_CORRUPTED
+// when they differ; TAG 0xFFFFFFFF says that the driver sends bytes of its own, which the NIC reads and doesn't compare.
+//
+// A device that was taken out of its slot answers no access: the host reads all ones.
 #pragma once
 
 #include <cstdint>
@@ -117,7 +123,8 @@ inline constexpr Field LENGTH{"LENGTH", 0, 16};  ///< of the buffer or of what i
 inline constexpr Field DONE{"DONE", 16, 1};      ///< the NIC is done with the descriptor
 inline constexpr Field END_OF_PACKET{"END_OF_PACKET", 17, 1};
 inline constexpr Field ERROR{"ERROR", 18, 1};
-inline constexpr Field TAG{"TAG", 32, 32};  ///< number of the packet, which its payload derives from
+inline constexpr Field TAG{"TAG", 32, 32};                  ///< number of the packet, which its payload derives from
+inline constexpr std::uint32_t kUncheckedTag = 0xFFFFFFFF;  ///< transmit: a payload that derives from no number
 inline constexpr Field kFields[] = {LENGTH, DONE, END_OF_PACKET, ERROR, TAG};
 inline constexpr Register kWord1{"WORD1", 8, 64, 0, kFields};
 static_assert(regs::well_formed(kWord1));

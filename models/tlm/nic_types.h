@@ -43,6 +43,7 @@ struct NicCounters {
   std::uint64_t tx_bytes = 0;
   std::uint64_t tx_errors = 0;     ///< packets that lost a read or completion write, or their descriptor's fetch
   std::uint64_t tx_corrupted = 0;  ///< packets with other bytes than their tag's
+  std::uint64_t tx_unchecked = 0;  ///< packets whose tag says that there is nothing to compare with
   std::uint64_t interrupts = 0;    ///< messages that were accepted
   std::uint64_t dma_errors = 0;    ///< DMA operations that failed, of any kind
 
@@ -64,6 +65,7 @@ struct NicCounters {
     visit("tx_bytes", "B", "bytes of these", tx_bytes);
     visit("tx_errors", "", "packets not transmitted because a DMA failed", tx_errors);
     visit("tx_corrupted", "", "packets transmitted with wrong bytes", tx_corrupted);
+    visit("tx_unchecked", "", "packets transmitted with bytes of the driver's own", tx_unchecked);
     visit("interrupts", "", "interrupt messages sent", interrupts);
     visit("dma_errors", "", "DMA operations that failed", dma_errors);
   }
