@@ -1,0 +1,9 @@
+/* DriverEntry refuses to load. */
+#include <wdm.h>
+
+DRIVER_INITIALIZE DriverEntry;
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath) {
+  UNREFERENCED_PARAMETER(DriverObject);
+  UNREFERENCED_PARAMETER(RegistryPath);
+  return STATUS_INSUFFICIENT_RESOURCES;
+}
