@@ -32,7 +32,7 @@ std::string minor_name(UCHAR minor) {
 
 struct DeviceServices::Device {
   DEVICE_OBJECT object{};
-  std::vector<std::max_align_t> extension;
+  std::vector<std::uint64_t> extension;  // aligned for everything: operator new's alignment
   DriverImage* image = nullptr;
 };
 
@@ -103,7 +103,7 @@ NTSTATUS DeviceServices::create(PDRIVER_OBJECT driver, ULONG extension_bytes, DE
   if (driver == nullptr || device == nullptr) return STATUS_INVALID_PARAMETER;
   auto made = std::make_unique<Device>();
   made->image = image;
-  made->extension.resize((extension_bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
+  made->extension.resize((extension_bytes + 7) / 8);
   DEVICE_OBJECT& object = made->object;
   object.Type = kDeviceType;
   object.Size = static_cast<USHORT>(sizeof object + extension_bytes);

@@ -9,6 +9,7 @@
 #include <array>
 #include <type_traits>
 
+#include "testbench/api/wdm_driver_layout.h"
 #include "testbench/api/wdm_layout.h"
 
 extern "C" {

@@ -86,7 +86,8 @@ DIAGNOSTICS = {
 
 
 def test_errors(folder):
-    (folder / "text.so").write_text("no shared object\n")
+    (folder / "text.so").write_text("no shared object\n" * 10)
+    (folder / "x.toml").touch()
     for driver, (reason, early) in ERRORS.items():
         message = 'x.toml:6:10: device.n.driver = "%s": %s\n' % (driver, reason)
         before = sorted(folder.iterdir())

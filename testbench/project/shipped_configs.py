@@ -36,11 +36,13 @@ SWITCHED_OFF = {
                       ["masters.nic0.driver_receive_errors", "masters.nic0.driver_transmit_errors", "masters.nic0.driver_received"])],
     "dma-guard": [(["ddi.dma_guard=false", "ddi.unattached=blocked"], ["ddi.AttachDeviceEx.failures", "masters.dock.state_changes"]),
                   (["ddi.screen_locked=false"], ["ddi.AttachDeviceEx.failures"])],
+    "driver-lab": [(["device.nic0.max_packets=100"], ["masters.nic0.rx_packets", "payload.checked", "ddi.MapReservedLogicalRange.calls"])],
+    "driver-lab-surprise": [(["device.nic0.max_packets=100"], ["masters.nic0.removed", "masters.nic0.rx_packets"])],
     "pass-through": [(["device.direct.mapping=translate"], ["masters.direct.outcomes.pass_through.count", "masters.direct.latency.p50_ns"]),
                      (["ddi.max_leaf=2MiB"], ["masters.translated.latency.p50_ns"])],
 }
 # What software does at a time of its own meets the DMA at another moment in the other mode.
-RACES = {"revoked-mapping", "nic-detached"}
+RACES = {"revoked-mapping", "nic-detached", "driver-lab-surprise"}
 
 
 def fail(text):

@@ -203,6 +203,21 @@ static VOID Registers(const BASE* Base) {
   MmUnmapIoSpace(Window, Base->RegisterBytes);
 }
 
+/* Every byte of a device extension begins as zero, on memory that was used before, too. */
+static VOID Devices(const BASE* Base) {
+  ULONG Round;
+  for (Round = 0; Round < 4; ++Round) {
+    PDEVICE_OBJECT Device;
+    CHECK(IoCreateDevice(Base->Self->DriverObject, 1001, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device) ==
+          STATUS_SUCCESS);
+    CHECK(IsZero((const UCHAR*)Device->DeviceExtension, 1001));
+    CHECK(Base->Self->DriverObject->DeviceObject == Device && Device->NextDevice == Base->Self);
+    memset(Device->DeviceExtension, 0xEE, 1001);
+    IoDeleteDevice(Device);
+    CHECK(Base->Self->DriverObject->DeviceObject == Base->Self);
+  }
+}
+
 static NTSTATUS AtStart(BASE* Base) {
   static WORLD World;
   const UCHAR Byte = 200;
@@ -213,6 +228,7 @@ static NTSTATUS AtStart(BASE* Base) {
   Dpcs(&World);
   Memory();
   Registers(Base);
+  Devices(Base);
   DbgPrint("%d %5u|%-4x|%08lX %I64x %llu %c %s %ws %% %p\n", -1, 42u, 255u, 0xABCu, 0x123456789ull, 7ull, 'c', "text",
            L"wide", NULL);
   DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, "%hhu %S %.*s", Byte, L"W", 2, "abc");
