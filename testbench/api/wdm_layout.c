@@ -1,8 +1,8 @@
 /*
  * api/wdm.h in C11: layouts at compile time, and the members that a C driver reaches without naming inner types.
  */
-#include "testbench/api/wdm_driver_layout.h"
 #include "testbench/api/wdm_layout.h"
+#include "testbench/api/wdm_driver_layout.h"
 
 /* Function types, as a driver declares its callbacks with them (sheet 1.1). */
 IOMMU_INTERFACE_STATE_CHANGE_CALLBACK wdm_c_state_change;
