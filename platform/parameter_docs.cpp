@@ -16,12 +16,13 @@ std::string default_text(const Parameter& parameter) {
   return std::string(parameter.fallback.empty() ? parameter.computed : parameter.fallback);
 }
 
-/// "only for kind = "nic"", or nothing.
+/// "only for kind = "nic"", or nothing. What must be empty reads "no driver".
 std::string condition_text(const Parameter& parameter) {
   std::string result;
   for (const Condition& condition : parameter.conditions) {
     const std::string_view key = condition.key.front() == '/' ? condition.key.substr(1) : condition.key;
-    result += (result.empty() ? "only for " : ", ") + std::string(key) + " = " + quote(condition.value);
+    result += result.empty() ? "only for " : ", ";
+    result += condition.value.empty() ? "no " + std::string(key) : std::string(key) + " = " + quote(condition.value);
   }
   return result;
 }

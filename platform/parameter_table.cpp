@@ -214,8 +214,10 @@ void add_device(std::vector<Parameter>& t) {
   t.push_back(flag("device.*.external", "false", "At the start the device is on an external port (DMA Guard)."));
   t.push_back(choice("device.*.remapping_opt_in", {"no", "yes", "if_external"}, "\"yes\"",
                      "Whether the device's driver has opted into DMA remapping at the start."));
-  t.push_back(flag("device.*.report_faults", "false",
-                   "The device's driver has its faults reported (SetDeviceFaultReportingEx) and counts them."));
+  t.push_back(
+      only_if({{"driver", ""}},
+              flag("device.*.report_faults", "false",
+                   "The device's driver has its faults reported (SetDeviceFaultReportingEx) and counts them.")));
   t.push_back(integer("device.*.outstanding", 1, 4096, "8", "Requests that the device can have under way."));
   t.push_back(only_if(generator, choice("device.*.pattern", {"linear", "strided", "random"}, "\"linear\"",
                                         "Order of the addresses accessed.")));

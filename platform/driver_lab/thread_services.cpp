@@ -67,6 +67,8 @@ NTSTATUS ThreadServices::wait_for(void* object, const LARGE_INTEGER* timeout, Dr
   const core::Tick begin = kernel_.machine.host->now();
   const std::optional<std::uint64_t> patience = timeout == nullptr ? std::nullopt : ticks_of(*timeout, begin);
   if (timeout == nullptr || patience) warn_above_passive("KeWaitForSingleObject", image);
+  // A thread object stays as long as somebody waits for it.
+  const std::shared_ptr<_KTHREAD> kept = thread ? threads_[static_cast<PKTHREAD>(object)] : nullptr;
   for (;;) {
     if (header.SignalState > 0) {
       if (header.Type == kSynchronizationEvent) header.SignalState = 0;
@@ -90,7 +92,7 @@ void ThreadServices::warn_above_passive(const char* function, DriverImage* image
 // ---- Threads.
 
 NTSTATUS ThreadServices::create_thread(PHANDLE handle, PKSTART_ROUTINE routine, PVOID context, DriverImage* image) {
-  auto made = std::make_unique<_KTHREAD>();
+  auto made = std::make_shared<_KTHREAD>();
   const PKTHREAD thread = made.get();
   initialize(thread->Header, kThread, 0, false);
   thread->references = 2;

@@ -80,7 +80,7 @@ class ThreadServices {
   Kernel& kernel_;
   sc_core::sc_event changed_;  // an object may have become signaled, a lock free, a DPC done
   sc_core::sc_event never_;
-  std::map<PKTHREAD, std::unique_ptr<_KTHREAD>> threads_;
+  std::map<PKTHREAD, std::shared_ptr<_KTHREAD>> threads_;
   std::map<HANDLE, PKTHREAD> handles_;
   std::uintptr_t last_handle_ = 0;
   std::map<const void*, KIRQL> levels_;  // of threads above passive level

@@ -246,7 +246,7 @@ TEST_CASE("missing keys") {
   CHECK(message_for(kDevice + "[[event]]\nat_ns = 1\n") ==
         "s.toml:2:1: missing key \"event.0.action\"; allowed: \"invalidate_global\", \"invalidate_device\", \"unmap\", "
         "\"detach\", \"attach\", \"lock_screen\", \"unlock_screen\", \"port_external\", "
-        "\"port_internal\", \"opt_in\" or \"opt_out\"");
+        "\"port_internal\", \"opt_in\", \"opt_out\" or \"surprise_removal\"");
 }
 
 TEST_CASE("names of devices and IOMMUs") {
@@ -317,8 +317,8 @@ TEST_CASE("events that make no sense") {
   CHECK(message_for(kDevice + event("unmapp", "dma0")) ==
         "s.toml:4:10: event.0.action = \"unmapp\": unknown value; allowed: \"invalidate_global\", "
         "\"invalidate_device\", \"unmap\", "
-        "\"detach\", \"attach\", \"lock_screen\", \"unlock_screen\", \"port_external\", \"port_internal\", \"opt_in\" "
-        "or \"opt_out\"; did you mean \"unmap\"?");
+        "\"detach\", \"attach\", \"lock_screen\", \"unlock_screen\", \"port_external\", \"port_internal\", \"opt_in\", "
+        "\"opt_out\" or \"surprise_removal\"; did you mean \"unmap\"?");
   CHECK(message_for(kDevice + event("unmap", "dma1")) ==
         "s.toml:5:10: event.0.device = \"dma1\": there is no such device; did you mean \"dma0\"?");
   CHECK(message_for(kDevice + event("detach", "")) ==

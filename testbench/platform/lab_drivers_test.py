@@ -3,7 +3,7 @@
 usage: lab_drivers_test.py IOMMU_VP FOLDER_OF_DRIVERS SOURCE_FOLDER
 
 Checks: mistakes that end the run have exit code 2, the exact message, and write nothing; what a driver does wrong or leaves behind is a
-diagnostic each, with the exact text, and the run goes on; two devices share one image; the example's own gcc command of docs/driver-lab.md
+diagnostic each, with the exact text, and the run goes on; two devices share one image; a device can be taken out at any time; the example's own gcc command of docs/driver-lab.md
 works; every function that api/wdm_driver.h declares is exported by the program."""
 import json
 import pathlib
@@ -131,6 +131,19 @@ def test_two_devices(folder):
         check(0 < master["rx_packets"] == master["tx_packets"], "example device " + name, master["rx_packets"])
 
 
+def test_surprise(folder):
+    """Whenever the example's device is taken out: nothing faults, nothing is left behind, nothing hangs."""
+    event = '[[event]]\nat_ns = %d\naction = "surprise_removal"\ndevice = "n"\n'
+    for mode in ("at", "lt"):
+        for at in (61000, 61750, 948000, 1166000, 1184200, 1195000, 1216300, 1231500):
+            title = "taken out at %d, %s" % (at, mode)
+            result = result_of(folder, 'mode = "%s"\n' % mode + DEVICE % ("n", "nic_driver.so") + event % at, title)
+            found = (result["diagnostics"], result["faults"], result["payload"]["corrupted"], result["masters"]["n"]["removed"])
+            check(found == ([], 0, 0, True), title, found)
+    late = result_of(folder, DEVICE % ("n", "nic_driver.so") + event % 1, "taken out before the start")
+    check([d["message"] for d in late["diagnostics"]] == ["a surprise_removal event found it not at work"], "early", late["diagnostics"])
+
+
 def test_keys(folder):
     """What the built-in driver is told, a loaded one is not; and the other way round."""
     ended = run(folder, DEVICE % ("n", "services.so") + 'policy = "static"\n', "check", "x.toml")
@@ -174,6 +187,7 @@ with tempfile.TemporaryDirectory() as name:
     test_errors(work)
     test_diagnostics(work)
     test_two_devices(work)
+    test_surprise(work)
     test_keys(work)
     test_command_of_the_page(work)
     test_exports()

@@ -49,6 +49,10 @@ TEST_CASE("ranges are aligned, apart from frames and from each other, and never 
   CHECK(*frames.allocate_range(4096, 4096) == 0x120000000);
   CHECK(*frames.allocate() == 0x100000);
   CHECK_FALSE(frames.allocate_range(4 * kGiB, 4096));
+  // A device that reaches 32 bits only.
+  CHECK(*frames.allocate_range(4096, 4096, 0xFFFFFFFF) == 0x7FFFF000);
+  CHECK(*frames.allocate_range(4096, 4096, 0x1FFFFF) == 0x1FF000);
+  CHECK_FALSE(frames.allocate_range(kMiB, 4096, 0x1FFFFF));
   // Frames never reach into a range.
   PhysicalFrames small(kMiB + 4 * 4096);
   CHECK(*small.allocate_range(2 * 4096, 4096) == 0x102000);
