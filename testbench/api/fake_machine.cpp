@@ -7,12 +7,6 @@
 #include "api/interface.h"
 #include "testbench/api/cooperative_threads.h"
 
-namespace {
-iommu::api::System* the_current_system = nullptr;
-}
-
-iommu::api::System* iommu::api::current_system() { return the_current_system; }
-
 namespace fake {
 
 // ---- Host -------------------------------------------------------------------------------------------------------
@@ -204,33 +198,12 @@ Machine::Machine(const Options& options) : host(breaches), memory(host), frames(
     description.units.push_back(unit);
     memory.has_write_buffer = memory.has_write_buffer || options.units[i].rwbf;
   }
-  const auto add = [&](const std::string& name, std::optional<std::size_t> unit, std::vector<std::uint16_t> ids) {
-    objects_[name] = std::make_unique<char>();
-    iommu::api::PdoDescription pdo;
-    pdo.name = name;
-    pdo.object = reinterpret_cast<PDEVICE_OBJECT>(objects_[name].get());
-    if (unit && *unit < options.units.size()) pdo.unit = unit;
-    pdo.requester_ids = std::move(ids);
-    description.pdos.push_back(pdo);
-  };
-  add("nic0", 0, {kNic});
-  add("disk0", 0, {kDisk});
-  add("gpu0", 0, {kGpu, kGpuAlias});
-  add("usb0", std::nullopt, {0x00A0});
-  add("odd0", 0, {});
-  if (options.units.size() > 1) add("eth1", 1, {kNic});
-  for (unsigned i = 0; i < options.extra_devices; ++i) {
-    add("fn" + std::to_string(i), 0, {static_cast<std::uint16_t>(0x0300 + i)});
-  }
-  system = std::make_unique<iommu::api::System>(description);
-  make_current();
+  add_devices(options.units.size(), options.extra_devices);
+  make_system();
 }
 
-Machine::~Machine() {
-  if (the_current_system == system.get()) the_current_system = nullptr;
-}
-
-void Machine::make_current() { the_current_system = system.get(); }
+// The system goes first: its drivers know the units.
+Machine::~Machine() { close(); }
 
 bool Machine::run_interrupts() {
   bool any = false;
@@ -251,45 +224,6 @@ bool Machine::run_interrupts() {
 
 void Machine::settle() {
   while (run_interrupts() || host.run_work_item()) continue;
-}
-
-NTSTATUS Machine::open() {
-  make_current();
-  return IoGetIommuInterfaceEx(DMA_IOMMU_INTERFACE_EX_VERSION_2, 0, &interface);
-}
-
-const DMA_IOMMU_INTERFACE_V2& Machine::v2() {
-  if (interface.Size == 0 && open() != STATUS_SUCCESS) throw std::runtime_error("the interface could not be had");
-  return interface.V2;
-}
-
-PDEVICE_OBJECT Machine::pdo(const std::string& name) const {
-  return reinterpret_cast<PDEVICE_OBJECT>(objects_.at(name).get());
-}
-
-PIOMMU_DMA_DEVICE Machine::device(const std::string& name) {
-  PIOMMU_DMA_DEVICE handle = nullptr;
-  if (v2().CreateDevice(pdo(name), nullptr, &handle) != STATUS_SUCCESS) throw std::runtime_error("CreateDevice failed");
-  return handle;
-}
-
-PIOMMU_DMA_DOMAIN Machine::domain(unsigned buddy_width, PIOMMU_DMA_RESERVED_REGION regions) {
-  PIOMMU_DMA_DOMAIN handle = nullptr;
-  IOMMU_DMA_LOGICAL_ALLOCATOR_CONFIG config{};
-  config.LogicalAllocatorType = buddy_width == 0 ? IommuDmaLogicalAllocatorNone : IommuDmaLogicalAllocatorBuddy;
-  config.BuddyAllocatorConfig.AddressWidth = buddy_width;
-  if (v2().CreateDomainEx(DomainTypeTranslate, {}, &config, regions, &handle) != STATUS_SUCCESS) {
-    throw std::runtime_error("CreateDomainEx failed");
-  }
-  return handle;
-}
-
-PIOMMU_DMA_DOMAIN Machine::pass_through() {
-  PIOMMU_DMA_DOMAIN handle = nullptr;
-  if (v2().CreateDomainEx(DomainTypePassThrough, {}, nullptr, nullptr, &handle) != STATUS_SUCCESS) {
-    throw std::runtime_error("CreateDomainEx failed");
-  }
-  return handle;
 }
 
 Snapshot snapshot(const Machine& machine) {

@@ -20,6 +20,7 @@
 
 #include "api/ports.h"
 #include "api/system.h"
+#include "testbench/api/interface_user.h"
 
 namespace fake {
 
@@ -267,12 +268,11 @@ class Interrupt final : public iommu::api::InterruptPort {
   std::uint32_t data_;
 };
 
-/// Devices: nic0 (00:03.0) and disk0 (01:00.0) behind unit 0; gpu0 behind unit 0 with 02:00.0 and 02:02.0; usb0 behind
-/// no unit; odd0 behind unit 0 without a requester id; and, when there is a second unit, eth1 (00:03.0) behind unit 1.
-class Machine {
+/// Devices as InterfaceUser::add_devices() says.
+class Machine : public testing_api::InterfaceUser {
  public:
   explicit Machine(const Options& options = {});
-  ~Machine();
+  ~Machine() override;
 
   Breaches breaches;
   Host host;
@@ -280,28 +280,11 @@ class Machine {
   Frames frames;
   std::vector<std::unique_ptr<Unit>> units;
   std::vector<std::unique_ptr<Interrupt>> interrupts;
-  std::unique_ptr<iommu::api::System> system;
-  DMA_IOMMU_INTERFACE_EX interface {};
 
-  /// Makes this machine the current one and gets its version 2 table.
-  NTSTATUS open();
-  /// open() that must succeed.
-  const DMA_IOMMU_INTERFACE_V2& v2();
-  void make_current();
   /// Lets the handlers run of messages that were sent; false when there was none.
   bool run_interrupts();
   /// Interrupts and passive-level work, until there is nothing left of both.
   void settle();
-  PDEVICE_OBJECT pdo(const std::string& name) const;
-  iommu::api::SystemDescription description;
-
-  // Short forms that must succeed.
-  PIOMMU_DMA_DEVICE device(const std::string& name);
-  PIOMMU_DMA_DOMAIN domain(unsigned buddy_width = 0, PIOMMU_DMA_RESERVED_REGION regions = nullptr);
-  PIOMMU_DMA_DOMAIN pass_through();
-
- private:
-  std::map<std::string, std::unique_ptr<char>> objects_;
 };
 
 constexpr unsigned kNic = 0x0018, kDisk = 0x0100, kGpu = 0x0200, kGpuAlias = 0x0210;
