@@ -94,9 +94,8 @@ void Unit::write64(std::uint32_t offset, std::uint64_t value) {
 
 bool Unit::deliver() {
   if (messages_ == 0) return false;
-  for (; messages_ != 0; --messages_) {
-    if (handler_) handler_();
-  }
+  --messages_;
+  if (handler_) handler_();
   return true;
 }
 
@@ -158,13 +157,18 @@ Machine::Machine(const Options& options)
 
 Machine::~Machine() { close(); }
 
-void Machine::settle() {
-  bool more = true;
-  while (more) {
-    more = !host.work.empty();
-    host.run_work();
-    for (const std::unique_ptr<Unit>& unit : units) more = unit->deliver() || more;
+bool Machine::run_interrupts() {
+  bool any = false;
+  const fake::Host::Level before = std::exchange(host.level, fake::Host::Interrupt);
+  for (const std::unique_ptr<Unit>& unit : units) {
+    while (unit->deliver()) any = true;
   }
+  host.level = before;
+  return any;
+}
+
+void Machine::settle() {
+  while (run_interrupts() || host.run_work_item()) continue;
 }
 
 }  // namespace modeled

@@ -62,7 +62,7 @@ class Unit final : public iommu::api::RegisterPort, public iommu::api::Interrupt
 
   [[nodiscard]] Message message() const override { return {kMessageAddress, message_data_}; }
   void connect(std::function<void()> handler) override { handler_ = std::move(handler); }
-  /// Runs the handler once for each message that the unit has sent; false when there was none.
+  /// Runs the handler for a message that the unit has sent; false when there is none.
   bool deliver();
 
   /// A device's access of `bytes` bytes.
@@ -111,6 +111,8 @@ class Machine : public testing_api::InterfaceUser {
   fake::Frames frames;
   std::vector<std::unique_ptr<Unit>> units;
 
+  /// Lets the handlers run of messages that were sent; false when there was none.
+  bool run_interrupts();
   /// Interrupts and passive-level work, until there is nothing left of both.
   void settle();
 };

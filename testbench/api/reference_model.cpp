@@ -212,6 +212,41 @@ void Model::did_detach(Index device) {
   --domains[*devices[device].domain].attached;
   devices[device].domain.reset();
   devices[device].attached_by.reset();
+  devices[device].reports_faults = false;
+}
+
+// ---- Faults (sheet 3.15, 3.24; OP-22, OP-23) --------------------------------------------------------------------
+
+NTSTATUS Model::may_report(const Device& device, const Object& by, unsigned base, bool enable, bool handler) const {
+  if (!device.domain || device.attached_by != by) return STATUS_INVALID_PARAMETER_1;
+  if (base != 0) return STATUS_INVALID_PARAMETER_2;
+  return enable && !handler ? STATUS_INVALID_PARAMETER_4 : STATUS_SUCCESS;
+}
+
+NTSTATUS Model::may_report_faults(const Object& handle, unsigned base, bool enable, bool handler) const {
+  if (!limits_.modeled) return STATUS_NOT_IMPLEMENTED;
+  if (!handle) return STATUS_INVALID_PARAMETER_1;
+  return may_report(devices[handles[*handle].device], handle, base, enable, handler);
+}
+
+NTSTATUS Model::may_report_faults_v1(const Object& device, unsigned base, bool enable, bool handler) const {
+  if (!limits_.modeled) return STATUS_NOT_IMPLEMENTED;
+  if (!device) return STATUS_INVALID_PARAMETER_1;
+  if (!devices[*device].behind_unit) return STATUS_NOT_FOUND;
+  if (devices[*device].requesters.empty()) return STATUS_UNSUCCESSFUL;
+  return may_report(devices[*device], std::nullopt, base, enable, handler);
+}
+
+FAULT_INFORMATION_X64_TYPE Model::fault_type(const Device& device, PageNumber page) const {
+  const Domain& domain = domains[*device.domain];
+  // The shallowest table of 3 or 4 levels that has the domain's width.
+  const unsigned table_bits = domain.width_bits <= 39 ? 39 : 48;
+  if (page >> (table_bits - 12) != 0) return AddressSizeFault;
+  const auto found = domain.pages.find(page);
+  if (found == domain.pages.end()) return TranslationFault;
+  const Page& owned = found->second;
+  if (owned.owner != Owner::Token) return PermissionFault;
+  return owned.mapped && owned.permissions != 0 ? PermissionFault : TranslationFault;
 }
 
 }  // namespace reference

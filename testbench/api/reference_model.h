@@ -77,6 +77,7 @@ struct Device {
   bool external = false;
   std::optional<Index> domain;       ///< attached to
   std::optional<Index> attached_by;  ///< handle; none: by version 1
+  bool reports_faults = false;       ///< its driver has a handler
 };
 
 /// A device handle of CreateDevice.
@@ -168,6 +169,12 @@ class Model {
   [[nodiscard]] NTSTATUS may_detach_v1(const Object& domain, const Object& device, unsigned id) const;
   void did_detach(Index device);
 
+  // Faults; `by` as for attaching
+  [[nodiscard]] NTSTATUS may_report_faults(const Object& handle, unsigned base, bool enable, bool handler) const;
+  [[nodiscard]] NTSTATUS may_report_faults_v1(const Object& device, unsigned base, bool enable, bool handler) const;
+  /// What a handler is told of a blocked access to a page by an attached device.
+  [[nodiscard]] FAULT_INFORMATION_X64_TYPE fault_type(const Device& device, PageNumber page) const;
+
   // Mappings
   [[nodiscard]] NTSTATUS may_map(const Object& domain, unsigned permissions, const Pages& physical, const Wish& wish,
                                  bool output) const;
@@ -212,6 +219,8 @@ class Model {
   [[nodiscard]] bool regions_right(const DomainWish& wish, unsigned width_bits) const;
   [[nodiscard]] unsigned width_of(const DomainWish& wish) const;
   [[nodiscard]] NTSTATUS may_attach_to(const Domain& domain, const Device& device) const;
+  [[nodiscard]] NTSTATUS may_report(const Device& device, const Object& by, unsigned base, bool enable,
+                                    bool handler) const;
 
   Limits limits_;
   Flaw flaw_;

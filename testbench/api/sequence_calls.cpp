@@ -251,8 +251,12 @@ void Player::detach(const Numbers& n) {
 }
 
 void Player::detach_v1(const Numbers& n) {
-  const auto domain = pick_domain(n[0]);
-  const auto device = pick_device(n[1]);
+  auto domain = pick_domain(n[0]);
+  auto device = pick_device(n[1]);
+  if (const reference::Device* that = device.object ? &model_.devices[*device.object] : nullptr;
+      that != nullptr && that->domain && n[3] % 4 != 0) {
+    domain = {that->domain, domains_[*that->domain], "domain " + std::to_string(*that->domain)};
+  }
   const auto id = static_cast<ULONG>(Chooser(n[2]).once_in(20) ? 1 : 0);
   if (saying()) say("DetachDevice(" + domain.text + ", " + device.text + ", " + std::to_string(id) + ")");
   const NTSTATUS predicted = model_.may_detach_v1(domain.object, device.object, id);
@@ -261,16 +265,76 @@ void Player::detach_v1(const Numbers& n) {
 
 // ---- Faults -----------------------------------------------------------------------------------------------------
 
+void Player::heard_fault(PVOID context, PFAULT_INFORMATION information) {
+  const auto* listener = static_cast<const Listener*>(context);
+  Player& player = *listener->player;
+  const FAULT_INFORMATION_X64& x64 = information->X64;
+  const reference::Device& device = player.model_.devices[listener->subject];
+  const iommu::api::UnitDescription& unit = player.rig_->user().description.units[device.unit];
+  if (information->Type != FaultInformationX64 || information->IsStage1 || !x64.Flags.FaultAddressValid ||
+      x64.IommuBaseAddress != unit.register_base || x64.PciSegment != unit.pci_segment) {
+    player.wrong("FAULT_INFORMATION is not what it has to be");
+  }
+  player.faults_.push_back(
+      {listener->subject, x64.DomainHandle, reinterpret_cast<std::uint64_t>(x64.FaultAddress), x64.Type});
+}
+
+namespace {
+
+/// Arguments of both versions' functions.
+struct FaultArguments {
+  explicit FaultArguments(std::uint64_t number) {
+    Chooser choose(number);
+    enable = !choose.once_in(4);
+    base = choose.once_in(20) ? 1 : 0;
+    configured = !choose.once_in(12);
+    handler = !choose.once_in(12);
+  }
+  [[nodiscard]] std::string text() const {
+    return (enable ? ", TRUE" : ", FALSE") + std::string(configured && handler ? "" : ", no handler") +
+           (base == 0 ? ")" : ", base 1)");
+  }
+  bool enable, configured, handler;
+  ULONG base;
+};
+
+}  // namespace
+
 void Player::report_faults(const Numbers& n) {
   const auto handle = pick_handle(n[0]);
-  if (saying()) say("SetDeviceFaultReportingEx(" + handle.text + ")");
-  (void)judge(v2_.SetDeviceFaultReportingEx(handle.handle, 0, FALSE, nullptr), STATUS_NOT_IMPLEMENTED);
+  const FaultArguments arguments(n[1]);
+  if (saying()) say("SetDeviceFaultReportingEx(" + handle.text + arguments.text());
+  const Index device = handle.object ? model_.handles[*handle.object].device : 0;
+  listeners_.push_back({this, device});
+  DEVICE_FAULT_CONFIGURATION configuration{arguments.handler ? heard_fault : nullptr, &listeners_.back()};
+  const NTSTATUS predicted = model_.may_report_faults(handle.object, arguments.base, arguments.enable,
+                                                      arguments.configured && arguments.handler);
+  const NTSTATUS status = v2_.SetDeviceFaultReportingEx(handle.handle, arguments.base, arguments.enable ? TRUE : FALSE,
+                                                        arguments.configured ? &configuration : nullptr);
+  if (judge(status, predicted)) switched_faults(device, arguments.enable);
 }
 
 void Player::report_faults_v1(const Numbers& n) {
   const auto device = pick_device(n[0]);
-  if (saying()) say("SetDeviceFaultReporting(" + device.text + ")");
-  (void)judge(v1_.SetDeviceFaultReporting(device.handle, 0, FALSE, nullptr), STATUS_NOT_IMPLEMENTED);
+  const FaultArguments arguments(n[1]);
+  if (saying()) say("SetDeviceFaultReporting(" + device.text + arguments.text());
+  listeners_.push_back({this, device.object.value_or(0)});
+  DEVICE_FAULT_CONFIGURATION configuration{arguments.handler ? heard_fault : nullptr, &listeners_.back()};
+  const NTSTATUS predicted = model_.may_report_faults_v1(device.object, arguments.base, arguments.enable,
+                                                         arguments.configured && arguments.handler);
+  const NTSTATUS status = v1_.SetDeviceFaultReporting(device.handle, arguments.base, arguments.enable ? TRUE : FALSE,
+                                                      arguments.configured ? &configuration : nullptr);
+  if (judge(status, predicted)) switched_faults(*device.object, arguments.enable);
+}
+
+/// Records from before that the unit still held are delivered or reported now, and are of no interest.
+void Player::switched_faults(Index device, bool on) {
+  model_.devices[device].reports_faults = on;
+  while (!rig_->host().work.empty()) {
+    run_work();
+    rig_->run_interrupts();
+  }
+  faults_.clear();
 }
 
 // ---- Policy and callbacks ---------------------------------------------------------------------------------------
@@ -279,7 +343,7 @@ template <Index Which>
 void Player::heard(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID context) {
   const auto* listener = static_cast<const Listener*>(context);
   if (change->PresentFields.AsULONG != 1) listener->player->wrong("PresentFields is not AvailableDomainTypes");
-  listener->player->heard_.push_back({listener->handle, Which, change->AvailableDomainTypes});
+  listener->player->heard_.push_back({listener->subject, Which, change->AvailableDomainTypes});
 }
 
 IOMMU_INTERFACE_STATE_CHANGE_CALLBACK* Player::callback(Index which) { return which == 0 ? heard<0> : heard<1>; }

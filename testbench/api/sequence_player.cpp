@@ -155,6 +155,7 @@ std::string Player::step(const Operation& operation) {
   }
   rig_->host().diagnostics.clear();
   if (wrong_.empty()) probe(operation.probes);
+  if (wrong_.empty()) compare_faults();
   return wrong_;
 }
 
@@ -196,7 +197,8 @@ reference::PageNumber Player::page_to_try(const reference::Device& device, Choos
 }
 
 void Player::probe(std::uint64_t number) {
-  for (const reference::Device& device : model_.devices) {
+  for (Index which = 0; which < model_.devices.size(); ++which) {
+    const reference::Device& device = model_.devices[which];
     if (!device.behind_unit) continue;
     for (const unsigned requester : device.requesters) {
       for (unsigned i = 0; i < 3; ++i) {
@@ -208,18 +210,51 @@ void Player::probe(std::uint64_t number) {
         const bool write = choose.once_in(2);
         const std::optional<reference::PageNumber> target = model_.reach(device, page, write);
         if (target && (*target < kFirstPage || *target >> (46 - 12) != 0)) continue;
-        try_access(device, requester, page * 4096 + 8 * choose(512), write);
+        try_access(which, requester, page * 4096 + 8 * choose(512), write);
       }
     }
   }
 }
 
-void Player::try_access(const reference::Device& device, unsigned requester, std::uint64_t address, bool write) {
+// What a driver hears of its device's faults: each one, in order.
+void Player::compare_faults() {
+  if (rig_->host().work.empty() && faults_.empty() && expected_faults_.empty()) return;
+  if (!expected_faults_.empty()) run_work();
+  bool right = faults_.size() == expected_faults_.size();
+  for (Index device = 0; device < model_.devices.size() && right; ++device) {
+    std::vector<Fault> told, meant;
+    for (const Fault& fault : faults_) {
+      if (fault.device == device) told.push_back(fault);
+    }
+    for (const Fault& fault : expected_faults_) {
+      if (fault.device == device) meant.push_back(fault);
+    }
+    right = std::equal(told.begin(), told.end(), meant.begin(), meant.end(), [](const Fault& a, const Fault& b) {
+      // Hardware keeps as many address bits as it translates.
+      return a.domain == b.domain && (a.address ^ b.address) << 16 == 0 && a.type == b.type;
+    });
+  }
+  if (!right) {
+    wrong("faults: handlers heard of " + std::to_string(faults_.size()) + ", expected are " +
+          std::to_string(expected_faults_.size()) + (faults_.size() == expected_faults_.size() ? ", others" : ""));
+  }
+  all_faults_ += faults_.size();
+  faults_.clear();
+  expected_faults_.clear();
+}
+
+void Player::try_access(Index which, unsigned requester, std::uint64_t address, bool write) {
+  const reference::Device& device = model_.devices[which];
   const std::optional<reference::PageNumber> target = model_.reach(device, address / 4096, write);
   const std::uint64_t physical = target.value_or(0) * 4096 + address % 4096;
   const Rig::Outcome outcome = rig_->dma(device.unit, requester, address, write, physical);
   ++accesses_;
   if (outcome != Rig::Outcome::Blocked) ++completed_;
+  if (outcome == Rig::Outcome::Blocked) rig_->run_interrupts();
+  if (outcome == Rig::Outcome::Blocked && device.reports_faults) {
+    const std::uint64_t page = address / 4096;
+    expected_faults_.push_back({which, domains_[*device.domain], page * 4096, model_.fault_type(device, page)});
+  }
   if (target ? outcome == Rig::Outcome::AsExpected : outcome == Rig::Outcome::Blocked) return;
   std::string what = "a " + std::string(write ? "write" : "read") + " of " + device.name + " at " + hex(address);
   what += outcome == Rig::Outcome::Blocked ? " is blocked" : target ? " goes elsewhere" : " is not blocked";

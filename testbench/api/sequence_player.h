@@ -46,6 +46,8 @@ class Player {
   /// Accesses of devices that were tried, and those of them that reached memory.
   [[nodiscard]] std::uint64_t accesses() const { return accesses_; }
   [[nodiscard]] std::uint64_t completed() const { return completed_; }
+  /// Faults that handlers were told of.
+  [[nodiscard]] std::uint64_t faults() const { return all_faults_; }
 
  private:
   using Object = reference::Model::Object;
@@ -62,10 +64,17 @@ class Player {
     reference::Index callback;
     unsigned types;
   };
-  /// Context of a callback.
+  /// Context of a callback: about a handle's state, or about a device's faults.
   struct Listener {
     Player* player;
-    reference::Index handle;
+    reference::Index subject;
+  };
+  /// A fault as a driver hears of it.
+  struct Fault {
+    reference::Index device;
+    PVOID domain;
+    std::uint64_t address;
+    FAULT_INFORMATION_X64_TYPE type;
   };
   /// A segment as a driver keeps it.
   struct Segment {
@@ -109,6 +118,7 @@ class Player {
   void query_types(const Numbers& n);
   void report_faults(const Numbers& n);
   void report_faults_v1(const Numbers& n);
+  void switched_faults(reference::Index device, bool on);
   void register_callback(const Numbers& n);
   void unregister_callback(const Numbers& n);
   void change_policy(const Numbers& n);
@@ -130,9 +140,11 @@ class Player {
   [[nodiscard]] static IOMMU_INTERFACE_STATE_CHANGE_CALLBACK* callback(reference::Index which);
   template <reference::Index Which>
   static void heard(PIOMMU_INTERFACE_STATE_CHANGE change, PVOID context);
+  static void heard_fault(PVOID context, PFAULT_INFORMATION information);
+  void compare_faults();
 
   void probe(std::uint64_t number);
-  void try_access(const reference::Device& device, unsigned requester, std::uint64_t address, bool write);
+  void try_access(reference::Index which, unsigned requester, std::uint64_t address, bool write);
   [[nodiscard]] reference::PageNumber page_to_try(const reference::Device& device, Chooser& choose) const;
 
   std::unique_ptr<Rig> rig_;
@@ -150,12 +162,15 @@ class Player {
   std::deque<Listener> listeners_;
   std::vector<Heard> heard_;
   std::vector<Heard> expected_;  // when the worker has caught up
+  std::vector<Fault> faults_;
+  std::vector<Fault> expected_faults_;
+  std::uint64_t all_faults_ = 0;
 
   std::pair<reference::PageNumber, reference::PageNumber> focus_{kFirstPage, kPages};
   std::uint64_t changes_before_ = 0;
   std::size_t frames_before_ = 0;
   std::size_t function_ = 0;  // of the call under way
-  bool scarce_ = false;  // frames are few during the call
+  bool scarce_ = false;       // frames are few during the call
   std::string wrong_;
   std::uint64_t trace_ = 0;
   std::uint64_t accesses_ = 0;

@@ -58,6 +58,7 @@ class FakeRig final : public Rig {
     if (!access.ok) return Outcome::Blocked;
     return access.physical == physical ? Outcome::AsExpected : Outcome::Elsewhere;
   }
+  void run_interrupts() override { (void)machine_.run_interrupts(); }
 
  private:
   fake::Machine machine_;
@@ -106,6 +107,7 @@ class ModeledRig final : public Rig {
     machine_.memory.forget(physical);
     return Outcome::AsExpected;
   }
+  void run_interrupts() override { (void)machine_.run_interrupts(); }
 
  private:
   modeled::Machine machine_;

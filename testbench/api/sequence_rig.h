@@ -48,6 +48,8 @@ class Rig {
   /// An access of 8 bytes by a device. `physical`: the address that is expected to be reached.
   [[nodiscard]] virtual Outcome dma(unsigned unit, unsigned requester, std::uint64_t address, bool write,
                                     std::uint64_t physical) = 0;
+  /// Lets the handlers run of interrupts that units have raised.
+  virtual void run_interrupts() = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Rig> make_rig(const Configuration& configuration);
