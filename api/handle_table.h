@@ -2,7 +2,8 @@
 //
 // What it does: gives out values made of kind, system, generation and index, so that NULL, foreign, stale and made-up
 // handles are told apart from good ones. What it does not do: lock, or own what a handle means beyond keeping it alive.
-// A slot's generation has 20 bits: a stale handle is taken for a good one after 1,048,576 re-uses of its slot.
+// A slot's generation has 20 bits: after 1,048,576 objects a slot is retired, so that no stale handle is ever taken for a
+// good one. A table has room for 2^20 slots, hence 2^40 objects in its life.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +33,8 @@ class HandleTable {
   /// @param limit   objects that may exist at a time, at most 2^20
   HandleTable(std::uint8_t kind, std::size_t limit) : kind_(kind), limit_(limit < kMaxSlots ? limit : kMaxSlots) {}
 
-  [[nodiscard]] bool full() const { return free_.empty() && slots_.size() >= limit_; }
-  [[nodiscard]] std::size_t size() const { return slots_.size() - free_.size(); }
+  [[nodiscard]] bool full() const { return size() >= limit_ || (free_.empty() && slots_.size() == kMaxSlots); }
+  [[nodiscard]] std::size_t size() const { return slots_.size() - free_.size() - retired_; }
 
   /// The table must not be full(). `serial` is the system's.
   [[nodiscard]] Opaque* insert(std::shared_ptr<T> object, std::uint16_t serial) {
@@ -51,7 +52,7 @@ class HandleTable {
   [[nodiscard]] std::shared_ptr<T> find(const Opaque* handle, std::uint16_t serial, HandleState& state) const {
     const std::uintptr_t bits = reinterpret_cast<std::uintptr_t>(handle);
     const std::size_t index = bits & (kMaxSlots - 1);
-    const std::uint64_t generation = (bits >> 20) & (kMaxSlots - 1);
+    const std::uint64_t generation = (bits >> 20) & kLastGeneration;
     state = handle == nullptr                       ? HandleState::Null
             : (bits >> 56) != kind_                 ? HandleState::Unknown
             : ((bits >> 40) & 0xFFFFu) != serial    ? HandleState::Foreign
@@ -75,12 +76,17 @@ class HandleTable {
   void erase(const Opaque* handle) {
     const std::size_t index = reinterpret_cast<std::uintptr_t>(handle) & (kMaxSlots - 1);
     slots_[index].object.reset();
-    slots_[index].generation = (slots_[index].generation + 1) & (kMaxSlots - 1);
+    if (slots_[index].generation == kLastGeneration) {
+      ++retired_;
+      return;
+    }
+    ++slots_[index].generation;
     free_.push_back(index);
   }
 
  private:
   static constexpr std::size_t kMaxSlots = std::size_t{1} << 20;
+  static constexpr std::uint64_t kLastGeneration = (std::uint64_t{1} << 20) - 1;
   struct Slot {
     std::uint64_t generation = 0;
     std::shared_ptr<T> object;
@@ -94,6 +100,7 @@ class HandleTable {
   std::size_t limit_;
   std::vector<Slot> slots_;
   std::deque<std::size_t> free_;  // oldest first: a slot rests as long as possible before it is used again
+  std::size_t retired_ = 0;       // slots whose generations are used up
 };
 
 }  // namespace iommu::api
