@@ -35,7 +35,7 @@ Descriptor::Descriptor(std::uint64_t number, Use use, Types types) {
   std::vector<std::uint64_t> pages;
   const std::uint64_t length = some_length(choose);
   const auto start = [&] {
-    if (use == Use::Anywhere && choose.once_in(2)) return kFirstPage + kPages + choose(1u << 20);
+    if (use == Use::Anywhere && choose.once_in(2)) return kFirstPage + kPages + choose(1u << 19) * 3 / 2;
     return some_page(choose);
   };
   const bool scattered = !choose.once_in(3);

@@ -229,9 +229,10 @@ void Player::compare_faults() {
     for (const Fault& fault : expected_faults_) {
       if (fault.device == device) meant.push_back(fault);
     }
-    right = std::equal(told.begin(), told.end(), meant.begin(), meant.end(), [](const Fault& a, const Fault& b) {
+    right = std::equal(told.begin(), told.end(), meant.begin(), meant.end(), [&](const Fault& a, const Fault& b) {
       // Hardware keeps as many address bits as it translates.
-      return a.domain == b.domain && (a.address ^ b.address) << 16 == 0 && a.type == b.type;
+      return a.domain == b.domain && (a.address ^ b.address) << (64 - model_.limits().space_bits) == 0 &&
+             a.type == b.type;
     });
   }
   if (!right) {

@@ -108,78 +108,117 @@ void run_many(const Configuration& configuration, std::uint64_t first_seed, std:
 
 }  // namespace
 
-TEST_CASE("all functions at random: modeled hardware", "[random]") {
+// ---- Configurations ---------------------------------------------------------------------------------------------
+
+namespace {
+
+Configuration modeled() {
   Configuration configuration;
   configuration.name = "modeled";
   configuration.hardware = Hardware::Modeled;
-  run_many(configuration, 1, 8);
+  return configuration;
 }
 
-TEST_CASE("all functions at random: modeled hardware with small caches, two units", "[random]") {
+Configuration modeled_small() {
   Configuration configuration;
   configuration.name = "modeled, small caches, two units";
   configuration.hardware = Hardware::ModeledSmall;
   configuration.two_units = true;
-  run_many(configuration, 101, 6);
+  return configuration;
 }
 
-TEST_CASE("all functions at random: modeled hardware with invalidation registers", "[random]") {
-  Configuration configuration;
+Configuration modeled_registers() {
+  Configuration configuration = modeled();
   configuration.name = "modeled, registers, unattached devices pass through";
-  configuration.hardware = Hardware::Modeled;
   configuration.registers = true;
   configuration.unattached_pass_through = true;
   configuration.guard = iommu::api::EnumerationPolicy::BlockAlways;
-  run_many(configuration, 201, 4);
+  return configuration;
 }
 
-TEST_CASE("all functions at random: modeled hardware with caching mode", "[random]") {
-  Configuration configuration;
+Configuration modeled_caching_mode() {
+  Configuration configuration = modeled();
   configuration.name = "modeled, caching mode, as documented";
-  configuration.hardware = Hardware::Modeled;
   configuration.caching_mode = true;
   configuration.as_documented = true;
-  run_many(configuration, 301, 4);
+  return configuration;
 }
 
-TEST_CASE("all functions at random: modeled hardware with 4 KiB pages and three levels", "[random]") {
+Configuration modeled_small_pages() {
   Configuration configuration;
-  configuration.name = "modeled, 4 KiB pages, three levels";
+  configuration.name = "modeled, small caches, 4 KiB pages, three levels";
   configuration.hardware = Hardware::ModeledSmall;
   configuration.small_pages = true;
   configuration.three_levels = true;
   configuration.guard = iommu::api::EnumerationPolicy::AllowAll;
-  run_many(configuration, 401, 4);
+  return configuration;
 }
 
-TEST_CASE("all functions at random: caches that never forget", "[random]") {
-  Configuration configuration;
-  configuration.name = "fake";
-  run_many(configuration, 1001, 6);
-}
-
-TEST_CASE("all functions at random: caches that never forget, invalidation registers, two units", "[random]") {
+Configuration fake_registers() {
   Configuration configuration;
   configuration.name = "fake, registers, two units";
   configuration.registers = true;
   configuration.two_units = true;
-  run_many(configuration, 1101, 4);
+  return configuration;
 }
 
-TEST_CASE("all functions at random: caches that never forget, caching mode and write buffers", "[random]") {
+Configuration fake_caching_mode() {
   Configuration configuration;
   configuration.name = "fake, caching mode, write buffers";
   configuration.caching_mode = true;
   configuration.write_buffers = true;
-  run_many(configuration, 1201, 4);
+  return configuration;
+}
+
+Configuration fake_small_pages() {
+  Configuration configuration;
+  configuration.name = "fake, 4 KiB pages, three levels, a small mask";
+  configuration.small_pages = true;
+  configuration.three_levels = true;
+  return configuration;
+}
+
+}  // namespace
+
+TEST_CASE("all functions at random: modeled hardware", "[random]") { run_many(modeled(), 1, 10); }
+
+TEST_CASE("all functions at random: modeled hardware with small caches, two units", "[random]") {
+  run_many(modeled_small(), 101, 8);
+}
+
+TEST_CASE("all functions at random: modeled hardware with invalidation registers", "[random]") {
+  run_many(modeled_registers(), 201, 6);
+}
+
+TEST_CASE("all functions at random: modeled hardware with caching mode", "[random]") {
+  run_many(modeled_caching_mode(), 301, 6);
+}
+
+TEST_CASE("all functions at random: modeled hardware with 4 KiB pages and three levels", "[random]") {
+  run_many(modeled_small_pages(), 401, 6);
+}
+
+TEST_CASE("all functions at random: caches that never forget", "[random]") { run_many({}, 1001, 8); }
+
+TEST_CASE("all functions at random: caches that never forget, invalidation registers, two units", "[random]") {
+  run_many(fake_registers(), 1101, 6);
+}
+
+TEST_CASE("all functions at random: caches that never forget, caching mode and write buffers", "[random]") {
+  run_many(fake_caching_mode(), 1201, 6);
 }
 
 TEST_CASE("all functions at random: caches that never forget, 4 KiB pages, three levels, a small mask", "[random]") {
-  Configuration configuration;
-  configuration.name = "fake, 4 KiB pages, three levels";
-  configuration.small_pages = true;
-  configuration.three_levels = true;
-  run_many(configuration, 1301, 4);
+  run_many(fake_small_pages(), 1301, 6);
+}
+
+// Not in ctest: test_random_sequences "[long]" plays 200 sequences in each configuration, half a million steps each.
+TEST_CASE("all functions at random, at length", "[.][long]") {
+  const Configuration all[] = {
+      modeled(), modeled_small(),  modeled_registers(), modeled_caching_mode(), modeled_small_pages(),
+      {},        fake_registers(), fake_caching_mode(), fake_small_pages()};
+  std::uint64_t seed = 1'000'000;
+  for (const Configuration& configuration : all) run_many(configuration, seed += 1000, 200);
 }
 
 // ---- Shrinking --------------------------------------------------------------------------------------------------
@@ -246,13 +285,8 @@ TEST_CASE("shrink() keeps what matters and nothing else", "[shrink]") {
 
 // Two machines in one process whose calls alternate do what each does alone, to the address.
 TEST_CASE("two machines at random, their calls interleaved", "[random][systems]") {
-  Configuration first;
-  first.name = "first";
-  first.hardware = Hardware::Modeled;
-  Configuration second;
-  second.name = "second";
-  second.hardware = Hardware::ModeledSmall;
-  second.two_units = true;
+  const Configuration first = modeled();
+  const Configuration second = modeled_small();
   const std::size_t steps = 2000 / kShare;
   const Sequence a = sequence::draw(5, steps);
   const Sequence b = sequence::draw(6, steps);
