@@ -56,13 +56,16 @@ int run_scenario(const std::string& file, const RunOptions& options, const Simul
   const bool fresh = !options.out.empty() && !fs::exists(options.out);
   if (!options.out.empty()) prepare_directory(options.out);
   nlohmann::ordered_json measured;
-  try {
+  {
     ProgressLine progress(config.name, !options.quiet && isatty(STDERR_FILENO) == 1);
     measured = simulation->run(progress);
-  } catch (const ConfigError&) {
+  }
+  // No exception: sanitizers lose track of the stack once the simulation has switched it.
+  if (const std::optional<std::string> failure = simulation->failure()) {
     std::error_code ignored;
     if (fresh) fs::remove(options.out, ignored);  // there is nothing in it
-    throw;
+    std::cerr << *failure << "\n";
+    return kExitUser;
   }
   const nlohmann::ordered_json result = complete_result(config, measured);
   const std::string text = to_json_text(result);

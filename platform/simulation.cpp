@@ -35,6 +35,13 @@ class RealSimulation final : public Simulation {
     }
   }
 
+  [[nodiscard]] std::optional<std::string> failure() const override {
+    for (const auto& driver : drivers_) {
+      if (driver->failure()) return driver->failure()->what();
+    }
+    return std::nullopt;
+  }
+
   nlohmann::ordered_json run(ProgressSink& progress) override {
     const core::Tick limit = to_picoseconds(config_.duration_ns);
     std::uint64_t total = 0;
@@ -43,7 +50,7 @@ class RealSimulation final : public Simulation {
       core::Tick slice = kSlice;
       if (limit != 0) slice = std::min(slice, limit - sim::now_ticks());
       sc_core::sc_start(sim::to_sc_time(slice));
-      throw_failure();
+      if (failure()) break;
       std::uint64_t done = 0;
       for (const auto& driver : drivers_) done += driver->work_done();
       progress.progress(static_cast<double>(sim::now_ticks()) / 1000.0, done, total);
@@ -68,13 +75,6 @@ class RealSimulation final : public Simulation {
  private:
   [[nodiscard]] bool all_finished() const {
     return std::all_of(drivers_.begin(), drivers_.end(), [](const auto& driver) { return driver->finished(); });
-  }
-
-  /// What only showed while the simulation ran, but is a mistake of the scenario.
-  void throw_failure() const {
-    for (const auto& driver : drivers_) {
-      if (driver->failure()) throw ConfigError(*driver->failure());
-    }
   }
 
   // The scenario's timed changes, in order of time.

@@ -8,6 +8,8 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
 
 #include "platform/config.h"
 
@@ -34,6 +36,10 @@ class Simulation {
   /// Runs to the end, once, and returns the measured part of the result; result_writer.h says which members the reports
   /// look at.
   virtual nlohmann::ordered_json run(ProgressSink& progress) = 0;
+
+  /// A mistake of the scenario that only showed in run(), as a ConfigError would name it (a loaded driver that refuses
+  /// to begin): run() has ended early and its result means nothing.
+  [[nodiscard]] virtual std::optional<std::string> failure() const { return std::nullopt; }
 };
 
 /// How the command line gets its simulation: Simulation::elaborate, or a test's own.
