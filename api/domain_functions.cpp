@@ -137,7 +137,10 @@ NTSTATUS System::delete_domain(PIOMMU_DMA_DOMAIN domain_handle) {
   if (!domain) return STATUS_INVALID_PARAMETER_1;
   const LockGuard lock(*domain->mutex);
   if (lost(kFunction, *domain)) return STATUS_INVALID_PARAMETER_1;
-  if (!domain->attachments.empty() || domain->tokens != 0) return STATUS_RESOURCE_IN_USE;
+  if (const std::string holds = holders(*domain); !holds.empty()) {
+    report(Severity::Warning, kFunction, domain->name, "can't be deleted yet: " + holds);
+    return STATUS_RESOURCE_IN_USE;
+  }
   domain->deleted = true;
   domains_.erase(domain_handle);
   // Mappings that are left go with the tables (OP-8).

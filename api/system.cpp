@@ -184,9 +184,22 @@ void System::report_leftovers() const {
         device.state_change ? "was not deleted, and its state-change callback is still registered" : "was not deleted");
   });
   domains_.for_each([&](const Domain& domain) {
-    report(Severity::Warning, "teardown", domain.name,
-           domain.attachments.empty() ? "was not deleted" : "was not deleted, and devices are attached to it");
+    const std::string holds = holders(domain);
+    report(Severity::Warning, "teardown", domain.name, "was not deleted" + (holds.empty() ? "" : ": " + holds));
   });
+}
+
+std::string System::holders(const Domain& domain) const {
+  std::string text;
+  for (const auto& requester : requesters_) {
+    if (requester->domain.get() != &domain) continue;
+    text += (text.empty() ? "" : ", ") + ("device " + requester->pdo.name + " is attached");
+  }
+  if (domain.tokens != 0) {
+    text += (text.empty() ? "" : ", ") + std::to_string(domain.tokens) +
+            (domain.tokens == 1 ? " reserved range is not freed" : " reserved ranges are not freed");
+  }
+  return text;
 }
 
 // OP-29: races on one device are the caller's bug; they are reported, and the calls take effect one after the other.

@@ -147,6 +147,8 @@ class System {
                                                     PIOMMU_DMA_DOMAIN handle) const;
   [[nodiscard]] std::shared_ptr<DeviceToken> find_device(const char* function, unsigned position,
                                                          PIOMMU_DMA_DEVICE handle) const;
+  /// What has to go before the domain can: attached devices and reserved ranges, by name; empty when there is nothing.
+  [[nodiscard]] std::string holders(const Domain& domain) const;
   [[nodiscard]] Requester* find_requester(const PDEVICE_OBJECT object) const;
   [[nodiscard]] bool modeled() const { return description_.policy.profile == Profile::Modeled; }
   void report_handle(const char* function, unsigned position, const char* kind, HandleState state) const;

@@ -46,7 +46,9 @@ std::string function_problem(const std::string& name) {
     if (name != api::function_name(static_cast<api::Function>(i))) continue;
     return name + " belongs to version 1 of the interface; version 2 has " + name + "Ex";
   }
-  return "unknown function \"" + name + "\"" + did_you_mean(name, known);
+  std::string problem = "unknown function \"" + name + "\"" + did_you_mean(name, known) + "; allowed:";
+  for (const std::string& function : known) problem += " " + function;
+  return problem;
 }
 
 int explain_function(const std::string& name, const std::vector<std::string>& overrides, bool json,

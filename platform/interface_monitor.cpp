@@ -1,5 +1,6 @@
 #include "platform/interface_monitor.h"
 
+#include <algorithm>
 #include <systemc>
 
 #include "models/tlm/time.h"
@@ -45,7 +46,13 @@ void InterfaceMonitor::returned(api::Function function, NTSTATUS status) {
   const core::Tick end = sim::now_ticks();
   FunctionCounters& counters = functions_[static_cast<std::size_t>(function)];
   ++counters.calls;
-  if (!NT_SUCCESS(status)) ++counters.failures;
+  if (!NT_SUCCESS(status)) {
+    ++counters.failures;
+    const auto same = [&](const FailedCalls& other) { return other.function == function && other.status == status; };
+    auto failed = std::find_if(failed_.begin(), failed_.end(), same);
+    if (failed == failed_.end()) failed = failed_.insert(failed, {function, status, 0, end});
+    ++failed->calls;
+  }
   counters.duration.add(end - call.begin);
   if (call.log != nullptr && call.log == log_) {
     log_->calls[call.index].end = end;

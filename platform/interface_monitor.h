@@ -41,6 +41,14 @@ struct AccessCounts {
   void add(const Access& access);
 };
 
+/// Calls that failed with one status.
+struct FailedCalls {
+  api::Function function{};
+  NTSTATUS status = STATUS_SUCCESS;
+  std::uint64_t calls = 0;
+  core::Tick first = 0;  ///< when the first one returned
+};
+
 /// Of one function. A call counts when it returns, its accesses when they end.
 struct FunctionCounters {
   std::uint64_t calls = 0;
@@ -84,6 +92,8 @@ class InterfaceMonitor final : public api::CallObserver {
   [[nodiscard]] const FunctionCounters& of(api::Function function) const {
     return functions_[static_cast<std::size_t>(function)];
   }
+  /// One entry for each function and failure status that it returned, in the order of the first time.
+  [[nodiscard]] const std::vector<FailedCalls>& failed_calls() const { return failed_; }
   /// Start of units, interrupt handlers, the passive-level worker.
   [[nodiscard]] const AccessCounts& outside_of_calls() const { return outside_; }
 
@@ -97,6 +107,7 @@ class InterfaceMonitor final : public api::CallObserver {
 
   std::array<FunctionCounters, api::kFunctions> functions_{};
   AccessCounts outside_;
+  std::vector<FailedCalls> failed_;
   std::unordered_map<const void*, std::vector<Call>> running_;  // by thread, innermost last; only threads with calls
   AccessLog* log_ = nullptr;
 };

@@ -229,7 +229,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
                     {"interrupts", host.interrupts}};
   result["ddi"] = ddi_json(machine.monitor);
   // Counted by severity, so that expectations can name them.
-  std::array<std::uint64_t, 3> by_severity{};
+  std::array<std::uint64_t, 3> by_severity{machine.monitor.failed_calls().size()};
   for (const api::Diagnostic& diagnostic : machine.diagnostics) {
     ++by_severity[static_cast<std::size_t>(diagnostic.severity)];
   }
@@ -246,6 +246,17 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
          {"object", "memory"},
          {"message", std::to_string(late) + " accesses came with an earlier time than one before (mode = \"lt\" with "
                                             "requests in flight); mode = \"at\" has the exact order"}});
+  }
+  for (const FailedCalls& failed : machine.monitor.failed_calls()) {
+    char first[48];
+    std::snprintf(first, sizeof first, "%.1f ns", nanoseconds(failed.first));
+    diagnostics.push_back(
+        {{"severity", "note"},
+         {"function", api::function_name(failed.function)},
+         {"object", ""},
+         {"message", failed.calls == 1 ? "returned " + status_text(failed.status) + " at " + first
+                                       : std::to_string(failed.calls) + " calls returned " +
+                                             status_text(failed.status) + ", the first at " + first}});
   }
   for (const api::Diagnostic& diagnostic : machine.diagnostics) {
     diagnostics.push_back({{"severity", severity_name(diagnostic.severity)},

@@ -3,7 +3,7 @@
 //   condition                                  status
 //   -----------------------------------------  ---------------------------------------
 //   NULL, stale, foreign or made-up handle     STATUS_INVALID_PARAMETER_1, diagnostic
-//   a device is attached, a token not freed    STATUS_RESOURCE_IN_USE, nothing changed
+//   a device is attached, a token not freed    STATUS_RESOURCE_IN_USE, nothing changed, diagnostic that names them
 //   else, plain mappings or not                STATUS_SUCCESS; all frames are free again
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -49,7 +49,9 @@ TEST_CASE("DeleteDomain refuses while a device is attached", "[delete_domain]") 
     REQUIRE(v2.DetachDeviceEx(disk) == STATUS_SUCCESS);
     CHECK(v2.DeleteDomain(domain) == STATUS_SUCCESS);
   }
-  CHECK(machine.host.diagnostics.empty());
+  CHECK(machine.host.diagnostics.size() == 2);
+  CHECK(machine.host.reported("DeleteDomain", "domain 1: can't be deleted yet: device disk0 is attached") == 1);
+  CHECK(machine.host.reported("DeleteDomain", "domain 2: can't be deleted yet: device disk0 is attached") == 1);
 }
 
 TEST_CASE("DeleteDomain refuses while a token is alive, mapped or not", "[delete_domain]") {
@@ -77,7 +79,9 @@ TEST_CASE("DeleteDomain refuses while a token is alive, mapped or not", "[delete
   REQUIRE(v2.FreeReservedLogicalAddressRange(first) == STATUS_SUCCESS);
   CHECK(v2.DeleteDomain(domain) == STATUS_SUCCESS);
   CHECK(machine.frames.in_use() == frames);
-  CHECK(machine.host.diagnostics.empty());
+  CHECK(machine.host.reported("DeleteDomain", "domain 1: can't be deleted yet: 2 reserved ranges are not freed") == 2);
+  CHECK(machine.host.reported("DeleteDomain", "domain 1: can't be deleted yet: 1 reserved range is not freed") == 1);
+  CHECK(machine.host.diagnostics.size() == 3);
 }
 
 TEST_CASE("DeleteDomain gives identity mappings back with the tables", "[delete_domain]") {

@@ -63,7 +63,8 @@ TEST_CASE("Version 1: a whole life", "[v1]") {
   CHECK(f.v1().DeleteDomain(domain) == STATUS_SUCCESS);
   CHECK(f.machine.frames.in_use() == frames + 1);  // the context table of bus 2
   CHECK(f.machine.breaches.empty());
-  CHECK(f.machine.host.diagnostics.empty());
+  CHECK(f.machine.host.diagnostics.size() == 1);
+  CHECK(f.machine.host.reported("DeleteDomain", "device gpu0 is attached") == 1);
 }
 
 TEST_CASE("Version 1: CreateDomain", "[v1]") {

@@ -113,9 +113,16 @@ TEST_CASE("wrong command lines: exit code 2, one helpful line, nothing on standa
   CHECK(message("explian CreateDevice") == "iommu-vp: unknown command \"explian\"; did you mean \"explain\"?" + hint);
   CHECK(message("explain") == "iommu-vp: explain: which function? FUNCTION is missing" + hint);
   CHECK(message("explain CreateDevice DeleteDevice") == "iommu-vp: explain: exactly one FUNCTION, found 2" + hint);
+  const std::string allowed =
+      "; allowed: IoGetIommuInterfaceEx CreateDomainEx DeleteDomain AttachDeviceEx DetachDeviceEx FlushDomain "
+      "FlushDomainByVaList QueryInputMappings MapLogicalRangeEx UnmapLogicalRange MapIdentityRangeEx "
+      "UnmapIdentityRangeEx SetDeviceFaultReportingEx ConfigureDomain QueryAvailableDomainTypes "
+      "RegisterInterfaceStateChangeCallback UnregisterInterfaceStateChangeCallback ReserveLogicalAddressRange "
+      "FreeReservedLogicalAddressRange MapReservedLogicalRange UnmapReservedLogicalRange CreateDevice DeleteDevice";
   CHECK(message("explain MapLogicalRangEx") ==
-        "iommu-vp: explain: unknown function \"MapLogicalRangEx\"; did you mean \"MapLogicalRangeEx\"?" + hint);
-  CHECK(message("explain frobnicate") == "iommu-vp: explain: unknown function \"frobnicate\"" + hint);
+        "iommu-vp: explain: unknown function \"MapLogicalRangEx\"; did you mean \"MapLogicalRangeEx\"?" + allowed +
+            hint);
+  CHECK(message("explain frobnicate") == "iommu-vp: explain: unknown function \"frobnicate\"" + allowed + hint);
   CHECK(message("explain AttachDevice") ==
         "iommu-vp: explain: AttachDevice belongs to version 1 of the interface; version 2 has AttachDeviceEx" + hint);
   CHECK(message("explain --markdown CreateDevice") ==

@@ -58,6 +58,7 @@ DIAGNOSTICS = {
         ("warning", "teardown", "was not deleted", "device n"),
     ],
     "mistakes": [
+        ("note", "DeleteDevice", "returned STATUS_INVALID_PARAMETER_1 at 1918.4 ns", ""),
         ("warning", "DeleteDevice", "parameter 1 was deleted before", "device"),
         ("warning", "ExFreePoolWithTag", "names tag 'Tag2' for a block of tag 'Tag1'"),
         ("warning", "ExFreePoolWithTag", FREED + "a block that is not allocated from pool"),

@@ -4,7 +4,7 @@ from collections import namedtuple
 Mutant = namedtuple("Mutant", "what file old new programs")
 
 DDI = ("test_ddi_functions",)
-DRIVER = ("test_ddi_functions", "test_api_driver")
+DRIVER = ("test_ddi_functions", "test_api_driver", "test_random_sequences")
 VTD = ("vtd_tests",)
 TIMED = ("translation_tests",)
 
