@@ -162,14 +162,29 @@ def run_seeds(seeds, server):
     return totals
 
 
+_busy = False  # in a worker: at a job
+
+
 def _worker(job):
-    return run_seeds(*job)
+    global _busy
+    _busy = True
+    try:
+        return run_seeds(*job)
+    finally:
+        _busy = False
+
+
+def _end(*_):
+    # At a job: unwind, so that no files are left behind. Between jobs there are none, and the pool's lock may be held: unwinding could wait for it.
+    if _busy:
+        sys.exit(1)
+    os._exit(1)
 
 
 def _start_worker(started):
     """A worker, its QEMU and its models take turns: on one core they do so three times faster than on several."""
     end_with_parent(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a pool that ends early leaves no files behind
+    signal.signal(signal.SIGTERM, _end)
     with started.get_lock():
         started.value += 1
         number = started.value
@@ -199,6 +214,10 @@ def run_all(seeds, server, jobs):
                 print(f"\r{totals.cases} of {len(seeds)} cases", end="", file=sys.stderr, flush=True)
             if len(totals.failures) >= MAX_FAILURES:
                 break
+        else:
+            # Idle workers end by themselves; a signal could catch them with the queue's lock held.
+            pool.close()
+            pool.join()
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return totals
