@@ -69,6 +69,7 @@ class RealSimulation final : public Simulation {
                                       "had not finished when the simulation ended"});
     }
     if (all_finished()) machine_.system->report_leftovers();
+    report_missed_events();
     return measured_part(machine_, drivers_, end);
   }
 
@@ -79,13 +80,15 @@ class RealSimulation final : public Simulation {
 
   // The scenario's timed changes, in order of time.
   void events() {
-    std::vector<EventConfig> pending = config_.events;
-    std::stable_sort(pending.begin(), pending.end(),
+    // A member of the simulation, not of this thread, which may not have ended with it.
+    events_ = config_.events;
+    std::stable_sort(events_.begin(), events_.end(),
                      [](const EventConfig& a, const EventConfig& b) { return a.at_ns < b.at_ns; });
-    for (const EventConfig& event : pending) {
+    for (const EventConfig& event : events_) {
       const core::Tick at = to_picoseconds(event.at_ns);
       const core::Tick now = machine_.host->now();
       if (at > now) machine_.host->delay(at - now);
+      ++events_begun_;
       if (needs_no_device(event.action)) {
         apply(event.action);
         continue;
@@ -107,7 +110,17 @@ class RealSimulation final : public Simulation {
     }
   }
 
+  void report_missed_events() {
+    if (events_begun_ >= config_.events.size()) return;
+    const std::size_t missed = config_.events.size() - events_begun_;
+    machine_.diagnostics.push_back({api::Severity::Warning, "events", "",
+                                    (missed == 1 ? std::string("1 event") : std::to_string(missed) + " events") +
+                                        " had not happened when the simulation ended"});
+  }
+
   Config config_;
+  std::vector<EventConfig> events_;  // in order of time
+  std::size_t events_begun_ = 0;
   Machine machine_;
   std::unique_ptr<lab::Kernel> kernel_;  // where drivers are loaded
   std::vector<std::unique_ptr<DeviceDriver>> drivers_;

@@ -4,6 +4,7 @@
 
 #include "platform/machine.h"
 #include "testbench/platform/catch.h"
+#include "testbench/platform/new_simulation.h"
 #include "testbench/platform/scenario_folder.h"
 
 namespace {
@@ -11,7 +12,7 @@ namespace {
 using namespace iommu;
 using platform::Machine;
 
-void new_simulation() { sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext; }
+using test::new_simulation;
 
 struct Told {
   FAULT_INFORMATION information{};

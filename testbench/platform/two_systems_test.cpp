@@ -5,6 +5,7 @@
 #include "platform/generator_driver.h"
 #include "platform/host_ports.h"
 #include "testbench/platform/catch.h"
+#include "testbench/platform/new_simulation.h"
 #include "testbench/platform/scenario_folder.h"
 
 namespace {
@@ -50,7 +51,7 @@ Seen seen(const Board& board) {
           board.driver.finished_at()};
 }
 
-void new_simulation() { sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext; }
+using test::new_simulation;
 
 }  // namespace
 

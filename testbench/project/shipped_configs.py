@@ -90,6 +90,8 @@ def main(program, scenario):
         errors = [d for d in result["diagnostics"] if d["severity"] == "error"]
         if errors:
             fail("diagnostics: %s" % errors)
+        if any("had not happened" in d["message"] for d in result["diagnostics"]):
+            fail("events come after the end: %s" % result["diagnostics"])
 
         other = "at" if result["mode"] == "lt" else "lt"
         run(program, scenario, folder / "other", ["mode=" + other])
