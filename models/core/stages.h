@@ -16,6 +16,10 @@ namespace iommu::core {
 enum class Stage : std::uint8_t {
   IssueWait,      ///< at the master: ready to go, but its limit of outstanding requests is reached
   Upstream,       ///< between the master and the translation unit, and back
+  LinkWait,       ///< on the link: no tag or no credits left, or the wire busy, either way
+  LinkWire,       ///< the bytes on the wire: request and completions of the part that ended last
+  LinkLatency,    ///< propagation, there and back
+  RootComplex,    ///< from the end of the wire to the translation unit
   ContextCache,   ///< context-cache look-up
   ContextRead,    ///< reading root and context entries
   IotlbPortWait,  ///< all IOTLB ports busy
