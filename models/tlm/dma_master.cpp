@@ -57,12 +57,8 @@ DmaMaster::DmaMaster(sc_core::sc_module_name name, const DmaMasterConfig& config
       port("port", DmaPortConfig{config.mode, config.requester, config.outstanding}, *this),
       socket(port.socket),
       config_(with_limits(config)),
-      pattern_(config.pattern),
-      slots_(event_driven() ? config_.outstanding : 1) {
-  for (Slot& slot : slots_) {
-    slot.buffer.resize(config_.pattern.transfer_bytes);
-    free_.push_back(&slot);
-  }
+      pattern_(config.pattern) {
+  for (std::uint32_t i = 0; i < (event_driven() ? config_.outstanding : 1); ++i) add_slot();
   using SC_CURRENT_USER_MODULE = DmaMaster;
   if (event_driven()) {
     SC_METHOD(issue_ready);
@@ -86,8 +82,15 @@ void DmaMaster::start() {
   }
 }
 
+void DmaMaster::add_slot() {
+  Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
+  slot.buffer.resize(config_.pattern.transfer_bytes);
+  free_.push_back(&slot);
+}
+
 /// The next access of the pattern, in a free slot.
 DmaMaster::Slot& DmaMaster::prepare(core::Tick ready_at) {
+  if (free_.empty()) add_slot();
   Slot& slot = *free_.back();
   free_.pop_back();
   slot.access = pattern_.next();
@@ -132,30 +135,39 @@ void DmaMaster::issue_ready() {
     return;
   }
   const core::Tick now = now_ticks();
-  while (counters_.issued < config_.count && !free_.empty() && !waiting_response_) {
+  while (counters_.issued < config_.count && port.has_room() && awaited_ == nullptr) {
     if (next_ready_ > now) {
       ready_event_.notify(delay_until(next_ready_));
       return;
     }
     Slot& slot = prepare(next_ready_);
-    waiting_response_ = config_.outstanding == 1;
+    awaited_ = config_.outstanding == 1 ? &slot : nullptr;
     next_ready_ = now + config_.gap;
     port.issue(slot);
   }
+}
+
+/// With one outstanding: the next access is wanted `gap` after this.
+void DmaMaster::place_free(const DmaOperation& operation) {
+  if (awaited_ != &operation) return;
+  awaited_ = nullptr;
+  next_ready_ = operation.freed_at + config_.gap;
 }
 
 void DmaMaster::dma_done(DmaOperation& operation) {
   auto& slot = static_cast<Slot&>(operation);
   conclude(slot);
   free_.push_back(&slot);
-  if (waiting_response_) {
-    waiting_response_ = false;
-    next_ready_ = operation.end + config_.gap;
-  }
+  place_free(operation);
   if (counters_.completed == config_.count) {
     finish();
     return;
   }
+  issue_ready();
+}
+
+void DmaMaster::dma_accepted(DmaOperation& operation) {
+  place_free(operation);
   issue_ready();
 }
 
@@ -175,8 +187,8 @@ void DmaMaster::run_ahead() {
     // A target may have called wait().
     Slot& slot = prepare(next_ready_);
     const core::Tick end = port.perform(slot, std::max(local, now_ticks()));
-    next_ready_ = (config_.outstanding == 1 ? end : slot.issued_at) + config_.gap;
-    ends.push(end);
+    next_ready_ = (config_.outstanding == 1 ? slot.freed_at : slot.issued_at) + config_.gap;
+    ends.push(slot.freed_at);
     last_end = std::max(last_end, end);
     conclude(slot);
     free_.push_back(&slot);

@@ -6,13 +6,14 @@
 //
 // When an access is wanted: with one outstanding, `gap` after the response to the access before; otherwise `gap` after
 // the start of the access before. It starts then, or, when all are outstanding, as soon as one has ended: that wait is
-// Stage::IssueWait.
+// Stage::IssueWait. A posted write that a link has accepted counts as ended in this.
 //
 // Data: the write of access number n (from 0) carries the first bytes of packet n (core::fill_payload). With `verify`
 // the window instead has a content that both writes and reads agree on, fill_window(): whoever sets the window up
 // writes it, writes write it again, and each read inside the window that succeeds is compared with it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -87,6 +88,9 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   struct Slot;
 
   void dma_done(DmaOperation& operation) override;
+  void dma_accepted(DmaOperation& operation) override;
+  void place_free(const DmaOperation& operation);
+  void add_slot();
   Slot& prepare(core::Tick ready_at);
   void conclude(const Slot& slot);
   void issue_ready();
@@ -97,10 +101,10 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   DmaMasterConfig config_;
   core::AccessPattern pattern_;
   DmaMasterCounters counters_;
-  std::vector<Slot> slots_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // as many as were ever under way, accepted writes included
   std::vector<Slot*> free_;
-  core::Tick next_ready_ = 0;      // when the next access is wanted
-  bool waiting_response_ = false;  // one outstanding: next_ready_ is not known before the response
+  core::Tick next_ready_ = 0;              // when the next access is wanted
+  const DmaOperation* awaited_ = nullptr;  // one outstanding: next_ready_ is not known before its response
   bool started_ = false;
   bool done_ = false;
   sc_core::sc_event start_event_;

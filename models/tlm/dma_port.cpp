@@ -8,6 +8,8 @@ namespace iommu::sim {
 struct DmaPort::Slot : ::tlm::tlm_generic_payload {
   DmaExtension extension;
   DmaOperation* operation = nullptr;
+  bool accepted = false;  // by a link: when is in the extension
+  bool place_free = false;
   unsigned char nothing = 0;  // the data of a zero-length read
 
   explicit Slot(::tlm::tlm_mm_interface& owner) : tlm_generic_payload(&owner) { set_extension(&extension); }
@@ -50,8 +52,8 @@ DmaPort::DmaPort(sc_core::sc_module_name name, const DmaPortConfig& config, DmaC
   config_.outstanding = std::max<std::uint32_t>(config_.outstanding, 1);
   socket.register_nb_transport_bw(this, &DmaPort::backward);
   using SC_CURRENT_USER_MODULE = DmaPort;
-  SC_METHOD(complete_due);
-  sensitive << ends_.event();
+  SC_METHOD(run_due);
+  sensitive << due_.event();
   dont_initialize();
 }
 
@@ -66,7 +68,7 @@ void DmaPort::issue(DmaOperation& operation) {
   check(operation);
   operation.ready_at = std::min(operation.ready_at, now_ticks());
   operation.next = nullptr;
-  if (waiting_first_ == nullptr && in_flight_ < config_.outstanding) {
+  if (has_room()) {
     send(operation);
     return;
   }
@@ -77,6 +79,7 @@ void DmaPort::issue(DmaOperation& operation) {
 DmaPort::Slot& DmaPort::prepare(DmaOperation& operation, core::Tick at) {
   Slot& slot = pool_->take();
   slot.operation = &operation;
+  slot.accepted = slot.place_free = false;
   operation.issued_at = at;
   slot.set_command(operation.write && !operation.zero_length ? ::tlm::TLM_WRITE_COMMAND : ::tlm::TLM_READ_COMMAND);
   slot.set_address(operation.address);
@@ -92,6 +95,7 @@ DmaPort::Slot& DmaPort::prepare(DmaOperation& operation, core::Tick at) {
   extension.requester = config_.requester;
   extension.zero_length = operation.zero_length;
   extension.atomic = operation.atomic;
+  extension.tell_accepted = true;
   extension.clear_report();
   return slot;
 }
@@ -99,19 +103,31 @@ DmaPort::Slot& DmaPort::prepare(DmaOperation& operation, core::Tick at) {
 void DmaPort::send(DmaOperation& operation) {
   Slot& slot = prepare(operation, now_ticks());
   ++in_flight_;
+  ++open_;
   if (config_.mode == TransportMode::Lt) {
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
     socket->b_transport(slot, delay);
-    conclude(slot, now_ticks(delay));
+    const core::Tick end = now_ticks(delay);
+    if (slot.extension.accepted != 0 && slot.extension.accepted < end) note_accepted(slot, slot.extension.accepted);
+    conclude(slot, end);
   } else if (const auto end = initiator_.issue(slot)) {
     conclude(slot, *end);
+  } else if (slot.extension.accepted != 0) {
+    note_accepted(slot, slot.extension.accepted);
   }
+}
+
+/// The link has the write from `at` on; its place is free then.
+void DmaPort::note_accepted(Slot& slot, core::Tick at) {
+  if (slot.accepted) return;
+  slot.accepted = true;
+  due_.push(std::max(at, now_ticks()), {&slot, false});
 }
 
 /// The end is known; the client hears of it when it has come.
 void DmaPort::conclude(Slot& slot, core::Tick end) {
   slot.operation->end = end;
-  ends_.push(end, &slot);
+  due_.push(end, {&slot, true});
 }
 
 namespace {
@@ -141,32 +157,56 @@ core::Tick DmaPort::perform(DmaOperation& operation, core::Tick at) {
   sc_core::sc_time delay = delay_until(at);
   socket->b_transport(slot, delay);
   operation.end = now_ticks(delay);
+  const core::Tick accepted = slot.extension.accepted;
+  operation.freed_at = accepted == 0 ? operation.end : std::min(accepted, operation.end);
   take_report(slot.extension, slot.get_response_status(), operation, statistics);
   slot.operation = nullptr;
   slot.release();
   return operation.end;
 }
 
-void DmaPort::complete_due() {
-  Slot* slot = nullptr;
-  while (ends_.pop_due(slot)) {
-    DmaOperation& operation = *slot->operation;
-    take_report(slot->extension, slot->get_response_status(), operation, statistics);
-    slot->operation = nullptr;
-    slot->release();
-    --in_flight_;
-    while (waiting_first_ != nullptr && in_flight_ < config_.outstanding) {
-      DmaOperation& next = *waiting_first_;
-      waiting_first_ = next.next;
-      next.next = nullptr;
-      send(next);
+void DmaPort::run_due() {
+  Due due{};
+  while (due_.pop_due(due)) {
+    if (due.end) {
+      complete(*due.slot);
+    } else {
+      due.slot->place_free = true;
+      free_place(*due.slot->operation);
+      client_.dma_accepted(*due.slot->operation);
     }
-    client_.dma_done(operation);
   }
+}
+
+void DmaPort::free_place(DmaOperation& operation) {
+  operation.freed_at = now_ticks();
+  --in_flight_;
+  while (waiting_first_ != nullptr && in_flight_ < config_.outstanding) {
+    DmaOperation& next = *waiting_first_;
+    waiting_first_ = next.next;
+    next.next = nullptr;
+    send(next);
+  }
+}
+
+void DmaPort::complete(Slot& slot) {
+  DmaOperation& operation = *slot.operation;
+  take_report(slot.extension, slot.get_response_status(), operation, statistics);
+  const bool place_free = slot.place_free;
+  slot.operation = nullptr;
+  slot.release();
+  --open_;
+  if (!place_free) free_place(operation);
+  client_.dma_done(operation);
 }
 
 ::tlm::tlm_sync_enum DmaPort::backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
                                        sc_core::sc_time& delay) {
+  if (phase == DMA_ACCEPTED) {
+    auto& slot = static_cast<Slot&>(payload);
+    note_accepted(slot, slot.extension.accepted);
+    return ::tlm::TLM_ACCEPTED;
+  }
   return initiator_.backward(payload, phase, delay);
 }
 

@@ -2,8 +2,9 @@
 //
 // What it does: limits how many operations are outstanding (first come, first served beyond that), issues each blocking
 // (LT) or non-blocking (AT), reports its end at the simulated time of the end, and divides its latency into stages that
-// sum exactly. What it does not do: split operations (the translation unit splits at pages), order them among each
-// other once issued, own their data, retry.
+// sum exactly. A posted write gives its place back when a link has accepted it, before it ends. What it does not do:
+// split operations (the link does, and the translation unit at pages), order them among each other once issued, own
+// their data, retry.
 //
 // LT: b_transport is called at the time of issue, so no target below may call wait() (perform(), from a thread, allows
 // it). AT: any target of the base protocol: four phases, early completion, annotated delays, payloads that it keeps
@@ -37,6 +38,7 @@ struct DmaOperation {
 
   // Results.
   core::Tick issued_at = 0;
+  core::Tick freed_at = 0;  ///< when its place among the outstanding ones was free again: its end, or when accepted
   core::Tick end = 0;
   ::tlm::tlm_response_status status = ::tlm::TLM_INCOMPLETE_RESPONSE;
   core::OutcomeClass outcome = core::OutcomeClass::Untranslated;
@@ -53,12 +55,15 @@ class DmaClient {
   /// Called at the simulated time `operation.end`, from a process of the port, never from within issue(). The operation
   /// is the client's again and new ones may be issued from here.
   virtual void dma_done(DmaOperation& operation) = 0;
+  /// Called at `operation.freed_at`, before the end, for a posted write that a link has accepted: a new operation may
+  /// take its place. The operation and its data stay the port's.
+  virtual void dma_accepted(DmaOperation& operation) { static_cast<void>(operation); }
 };
 
 struct DmaPortConfig {
   TransportMode mode = TransportMode::Lt;
   core::RequesterId requester = 0;
-  std::uint32_t outstanding = 8;  ///< operations under way at a time; at least 1 (0 counts as 1)
+  std::uint32_t outstanding = 8;  ///< operations under way at a time, accepted ones apart; at least 1 (0 counts as 1)
 };
 
 class DmaPort : public sc_core::sc_module {
@@ -81,9 +86,12 @@ class DmaPort : public sc_core::sc_module {
   /// The device is gone: operations that wait are forgotten without a word to the client; those under way end.
   void drop_waiting() { waiting_first_ = waiting_last_ = nullptr; }
 
+  /// Operations that take a place among the outstanding ones.
   [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
-  /// Nothing under way and nothing waiting.
-  [[nodiscard]] bool idle() const { return in_flight_ == 0 && waiting_first_ == nullptr; }
+  /// An operation issued now would not wait.
+  [[nodiscard]] bool has_room() const { return waiting_first_ == nullptr && in_flight_ < config_.outstanding; }
+  /// Nothing under way, accepted or not, and nothing waiting.
+  [[nodiscard]] bool idle() const { return open_ == 0 && waiting_first_ == nullptr; }
   [[nodiscard]] const DmaPortConfig& config() const { return config_; }
 
   DmaStatistics statistics;
@@ -91,20 +99,28 @@ class DmaPort : public sc_core::sc_module {
  private:
   struct Slot;
   class Pool;
+  struct Due {
+    Slot* slot;
+    bool end;  // else: its place is free
+  };
 
   void check(const DmaOperation& operation) const;
   Slot& prepare(DmaOperation& operation, core::Tick at);
   void send(DmaOperation& operation);
+  void note_accepted(Slot& slot, core::Tick at);
   void conclude(Slot& slot, core::Tick end);
-  void complete_due();
+  void free_place(DmaOperation& operation);
+  void complete(Slot& slot);
+  void run_due();
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
 
   DmaPortConfig config_;
   DmaClient& client_;
   std::unique_ptr<Pool> pool_;
   NbInitiator initiator_;
-  TimedQueue<Slot*> ends_;
+  TimedQueue<Due> due_;
   std::uint32_t in_flight_ = 0;
+  std::uint32_t open_ = 0;  // not ended: in_flight_ and the accepted ones
   DmaOperation* waiting_first_ = nullptr;
   DmaOperation* waiting_last_ = nullptr;
 };
