@@ -7,6 +7,7 @@ DDI = ("test_ddi_functions",)
 DRIVER = ("test_ddi_functions", "test_api_driver", "test_random_sequences")
 VTD = ("vtd_tests",)
 TIMED = ("translation_tests",)
+LINK = ("link_tests",)
 
 
 def m(what, file, old, new, programs):
@@ -85,4 +86,16 @@ MUTANTS = [
     m("a drain does not wait for accesses that are under way", "models/tlm/translation_control.cpp", "    } else if (before.open != 0) {\n      wait(downstream_event_);",
       "    } else if (false) {\n      wait(downstream_event_);", TIMED),
     m("a fill survives the invalidation that overtook it", "models/tlm/translation_control.cpp", "      piece->stale = true;", "", TIMED),
+    # The PCI Express link.
+    m("a completion arrives without propagation", "models/tlm/pcie_link.cpp", "part.at = begin + wire + config_.propagation;", "part.at = begin + wire;", LINK),
+    m("credits come back before memory has the write", "models/tlm/pcie_link.cpp", "timed_credits_.hold(part.credits, at);",
+      "timed_credits_.hold(part.credits, dma.accepted);", LINK),
+    m("a read passes a write", "models/tlm/pcie_link_at.cpp", "read != nullptr && (write == nullptr || read->order < write->order);", "read != nullptr;", LINK),
+    m("a read passes a write in LT", "models/tlm/pcie_link.cpp", "std::max({turn, latest_write_, dma.posted ? 0 : latest_read_})",
+      "std::max({turn, dma.posted ? 0 : latest_read_})", LINK),
+    m("a write waits for a read's tag", "models/tlm/pcie_link.cpp", "std::max({turn, latest_write_, dma.posted ? 0 : latest_read_})",
+      "std::max({turn, latest_write_, latest_read_})", LINK),
+    m("a failed read is answered with data", "models/tlm/pcie_link.cpp", "part.slot->is_response_ok() ? part.length : 0;", "part.length;", LINK),
+    m("reads of one DMA take the same tag", "models/tlm/pcie_link.cpp", "timed_tags_.earliest(now, held + 1)", "timed_tags_.earliest(now, held)", LINK),
+    m("an initiator that has not asked is told", "models/tlm/pcie_link_at.cpp", "!dma.extension->tell_accepted) return;", "false) return;", LINK),
 ]
