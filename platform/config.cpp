@@ -100,9 +100,8 @@ class Resolver {
         }
       } else if (!value.unmet_key.empty()) {
         if (layer_of(value.key) >= layer_of(value.unmet_key)) {
-          problems_.add(entry->second.key_where, value.key + " is for " + value.unmet_key + " = " +
-                                                     quote(value.unmet_value) + " only, here it is " +
-                                                     quote(value.unmet_found));
+          problems_.add(entry->second.key_where, value.key + " is for " + value.unmet_key + " " + value.unmet_wish +
+                                                     " only, here it is " + quote(value.unmet_found));
         } else {
           config_.locations.erase(value.key);
         }

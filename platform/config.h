@@ -175,6 +175,20 @@ struct NicConfig {
   InputFile driver;  ///< shared object that drives the device (driver_file.h); no name: the platform's own driver does
 };
 
+/// The PCI Express link between a device and its IOMMU.
+struct LinkConfig {
+  unsigned generation = 0;  ///< 0: no link; the other values mean nothing then
+  unsigned lanes = 0;
+  std::uint64_t max_payload_bytes = 0;
+  std::uint64_t max_read_request_bytes = 0;
+  std::uint64_t completion_boundary_bytes = 0;
+  unsigned ack_interval_bytes = 0;  ///< 0: as published for the width and payload
+  unsigned tags = 0;                ///< 0: without limit
+  unsigned posted_credits = 0;      ///< of 64 bytes each; 0: without limit
+  double propagation_ns = 0;
+  double root_complex_ns = 0;
+};
+
 struct DeviceConfig {
   std::string name;  ///< the part after "device."
   DeviceKind kind{};
@@ -184,6 +198,7 @@ struct DeviceConfig {
   OptIn remapping_opt_in{};
   bool report_faults = false;
   unsigned outstanding = 0;
+  LinkConfig link;
   GeneratorConfig generator;  ///< meaningful for Generator
   NicConfig nic;              ///< meaningful for Nic
 };

@@ -124,10 +124,23 @@ class Checker {
       return;
     }
     check_width(device, *iommu, key);
+    if (device.link.generation != 0) check_link(device.link, key + "link.");
     if (device.kind == DeviceKind::Generator) check_generator(device.generator, *iommu, key);
     if (device.kind == DeviceKind::Nic) {
       check_capture(device.nic.capture, key + "capture");
       check_driver(device.nic.driver, key + "driver");
+    }
+  }
+
+  void check_link(const LinkConfig& link, const std::string& key) {
+    const std::string problem = core::validate(pcie_of(link));
+    if (!problem.empty()) return add(key + problem.substr(0, problem.find(' ')), key + problem);
+    const std::uint64_t least = link.max_payload_bytes / 64;
+    if (link.posted_credits != 0 && link.posted_credits < least) {
+      add(key + "posted_credits", key + "posted_credits = " + std::to_string(link.posted_credits) +
+                                      ": less than one write of " + key +
+                                      "max_payload_bytes = " + std::to_string(link.max_payload_bytes) +
+                                      "; allowed: 0, or " + std::to_string(least) + " and more");
     }
   }
 
@@ -311,6 +324,17 @@ class Checker {
 };
 
 }  // namespace
+
+core::PcieConfig pcie_of(const LinkConfig& link) {
+  core::PcieConfig pcie;
+  pcie.generation = link.generation;
+  pcie.lanes = link.lanes;
+  pcie.max_payload_bytes = static_cast<std::uint32_t>(link.max_payload_bytes);
+  pcie.max_read_request_bytes = static_cast<std::uint32_t>(link.max_read_request_bytes);
+  pcie.completion_boundary_bytes = static_cast<std::uint32_t>(link.completion_boundary_bytes);
+  pcie.ack_interval_bytes = link.ack_interval_bytes;
+  return pcie;
+}
 
 void check_config(const Config& config, Problems& problems) { Checker(config, problems).run(); }
 

@@ -83,6 +83,16 @@ void visit_device(C& c, Visit&& visit) {
   visit("remapping_opt_in", c.remapping_opt_in);
   visit("report_faults", c.report_faults);
   visit("outstanding", c.outstanding);
+  visit("link.generation", c.link.generation);
+  visit("link.lanes", c.link.lanes);
+  visit("link.max_payload_bytes", c.link.max_payload_bytes);
+  visit("link.max_read_request_bytes", c.link.max_read_request_bytes);
+  visit("link.completion_boundary_bytes", c.link.completion_boundary_bytes);
+  visit("link.ack_interval_bytes", c.link.ack_interval_bytes);
+  visit("link.tags", c.link.tags);
+  visit("link.posted_credits", c.link.posted_credits);
+  visit("link.propagation_ns", c.link.propagation_ns);
+  visit("link.root_complex_ns", c.link.root_complex_ns);
   visit("pattern", c.generator.pattern);
   visit("window_bytes", c.generator.window_bytes);
   visit("transfer_bytes", c.generator.transfer_bytes);

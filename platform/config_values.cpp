@@ -38,18 +38,20 @@ std::vector<ConfigValue> values_of(const Config& config) {
     entry.value = to_value(*entry.parameter, field);
     const bool named = entry.parameter->type == ValueType::Choice || entry.parameter->type == ValueType::File;
     if (named) choices[key] = std::get<std::string>(entry.value);
+    if (entry.parameter->type == ValueType::Unsigned) {
+      choices[key] = std::to_string(std::get<std::uint64_t>(entry.value));
+    }
     values.push_back(std::move(entry));
   });
   for (ConfigValue& entry : values) {
     for (const Condition& condition : entry.parameter->conditions) {
-      // Conditions name a sibling: the parameters that have some stand directly in their instance's table.
       const std::string key = condition.key.front() == '/'
                                   ? std::string(condition.key.substr(1))
                                   : entry.key.substr(0, entry.key.rfind('.') + 1) + std::string(condition.key);
-      if (choices.at(key) == condition.value) continue;
+      if ((choices.at(key) == condition.value) != condition.other) continue;
       entry.applies = false;
       entry.unmet_key = key;
-      entry.unmet_value = condition.value;
+      entry.unmet_wish = condition_wish(condition);
       entry.unmet_found = choices.at(key);
       break;
     }

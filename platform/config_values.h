@@ -15,10 +15,10 @@ struct ConfigValue {
   std::string key;  ///< dotted, with instance names
   const Parameter* parameter = nullptr;
   Value value;
-  bool applies = true;           ///< its conditions hold
-  std::string unmet_key;         ///< otherwise: the first condition that doesn't, as a dotted key...
-  std::string_view unmet_value;  ///< ... the value that it would need...
-  std::string unmet_found;       ///< ... and the value that it has
+  bool applies = true;      ///< its conditions hold
+  std::string unmet_key;    ///< otherwise: the first condition that doesn't, as a dotted key...
+  std::string unmet_wish;   ///< ... what it would have to be, in words...
+  std::string unmet_found;  ///< ... and the value that it has
 };
 
 /// All values in the order of visit_config.

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "models/tlm/nic_registers.h"
+#include "platform/config_checks.h"
 #include "platform/host_ports.h"
 
 namespace iommu::platform {
@@ -251,20 +252,41 @@ void Machine::build_device(const DeviceConfig& d) {
     master.verify = g.mapping != Mapping::None && g.window_bytes <= kVerifiedWindowBytes;
     master.window_tag = (index + 1) << 32;
     made.generator = std::make_unique<sim::DmaMaster>(("device_" + d.name).c_str(), master);
-    made.generator->socket.bind(iommu->unit->dma);
   } else {
     sim::NicConfig nic;
     nic.mode = transport_of(config);
     nic.requester = d.requester;
     nic.outstanding = d.outstanding;
+    if (d.link.generation != 0) {
+      nic.max_payload = static_cast<std::uint32_t>(d.link.max_payload_bytes);
+      nic.max_read_request = static_cast<std::uint32_t>(d.link.max_read_request_bytes);
+    }
     made.registers = kNicRegisters + index * sim::nic::kWindowBytes;
     made.vector = static_cast<std::uint8_t>(kFirstVector + index % (256 - kFirstVector));
     nic.register_base = made.registers;
     made.nic = std::make_unique<sim::Nic>(("device_" + d.name).c_str(), nic);
-    made.nic->dma.bind(iommu->unit->dma);
     bus->connect(made.nic->registers, made.registers, sim::nic::kWindowBytes);
   }
+  connect_dma(made, *iommu->unit);
   devices.push_back(std::move(made));
+}
+
+void Machine::connect_dma(DeviceInstance& device, sim::TranslationUnit& unit) {
+  auto& socket = device.generator != nullptr ? device.generator->socket : device.nic->dma;
+  const LinkConfig& c = device.config->link;
+  if (c.generation == 0) {
+    socket.bind(unit.dma);
+    return;
+  }
+  sim::PcieLinkConfig link;
+  link.pcie = pcie_of(c);
+  link.tags = c.tags;
+  link.posted_credits = c.posted_credits;
+  link.propagation = to_picoseconds(c.propagation_ns);
+  link.root_complex = to_picoseconds(c.root_complex_ns);
+  device.link = std::make_unique<sim::PcieLink>(("link_" + device.config->name).c_str(), link);
+  socket.bind(device.link->device);
+  device.link->host.bind(unit.dma);
 }
 
 void Machine::build_system() {

@@ -7,6 +7,7 @@
 //          +----- bus ------+-- IOMMU registers
 //   device -- IOMMU --+     +-- device registers
 //     walker, structures    +-- interrupt messages -> host
+//   (a PCI Express link between device and IOMMU where the scenario has one)
 #pragma once
 
 #include <memory>
@@ -19,6 +20,7 @@
 #include "models/tlm/host.h"
 #include "models/tlm/memory.h"
 #include "models/tlm/nic.h"
+#include "models/tlm/pcie_link.h"
 #include "models/tlm/translation_unit.h"
 #include "models/vtd/front_end.h"
 #include "platform/config.h"
@@ -53,8 +55,9 @@ struct DeviceInstance {
   const DeviceConfig* config = nullptr;
   std::unique_ptr<sim::DmaMaster> generator;
   std::unique_ptr<sim::Nic> nic;
-  core::Address registers = 0;  ///< NIC: of its register window
-  std::uint8_t vector = 0;      ///< NIC: of its interrupt
+  std::unique_ptr<sim::PcieLink> link;  ///< may be null
+  core::Address registers = 0;          ///< NIC: of its register window
+  std::uint8_t vector = 0;              ///< NIC: of its interrupt
   [[nodiscard]] const sim::DmaStatistics& statistics() const {
     return generator != nullptr ? generator->port.statistics : nic->port.statistics;
   }
@@ -87,6 +90,7 @@ class Machine {
   class Ports;
   void build_iommu(const IommuConfig& iommu);
   void build_device(const DeviceConfig& device);
+  void connect_dma(DeviceInstance& device, sim::TranslationUnit& unit);
   void build_system();
 
   std::unique_ptr<Ports> ports_;

@@ -21,8 +21,9 @@ std::string condition_text(const Parameter& parameter) {
   std::string result;
   for (const Condition& condition : parameter.conditions) {
     const std::string_view key = condition.key.front() == '/' ? condition.key.substr(1) : condition.key;
+    const bool none = condition.value.empty() && !condition.other;
     result += result.empty() ? "only for " : ", ";
-    result += condition.value.empty() ? "no " + std::string(key) : std::string(key) + " = " + quote(condition.value);
+    result += none ? "no " + std::string(key) : std::string(key) + " " + condition_wish(condition);
   }
   return result;
 }

@@ -201,6 +201,34 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(cycles("iommu.*.register_latency_cycles", "10", "Time of one register access at the unit."));
 }
 
+void add_link(std::vector<Parameter>& t) {
+  const auto linked = [](Parameter p) { return only_if({{"generation", "0", true}}, std::move(p)); };
+  t.push_back(integer(
+      "device.*.link.generation", 0, 5, "0",
+      "PCI Express generation of the link between device and IOMMU, 2.5 to 32 GT/s a lane; 0: no link, they meet "
+      "directly."));
+  t.push_back(linked(among({1, 2, 4, 8, 16}, integer("device.*.link.lanes", 1, 16, "8", "Width of the link."))));
+  t.push_back(linked(size("device.*.link.max_payload_bytes", 128, 4 * kKiB, "256",
+                          "MPS: payload of a write or a completion; a power of two.")));
+  t.push_back(linked(size("device.*.link.max_read_request_bytes", 128, 4 * kKiB, "512",
+                          "MRRS: bytes that one read request asks for; a power of two.")));
+  t.push_back(linked(among({64, 128}, ranged(ValueType::Unsigned, "bytes", "device.*.link.completion_boundary_bytes",
+                                             64, 128, "64", "RCB: completions end at multiples of it."))));
+  t.push_back(linked(
+      ranged(ValueType::Unsigned, "byte times", "device.*.link.ack_interval_bytes", 0, 1'000'000, "0",
+             "From one acknowledge and flow-control update to the next, at least 32; 0: as published for the width "
+             "and MPS.")));
+  t.push_back(
+      linked(integer("device.*.link.tags", 0, 65536, "0", "Read requests under way on the link; 0: without limit.")));
+  t.push_back(linked(integer("device.*.link.posted_credits", 0, 65536, "0",
+                             "Write payload under way to memory, in units of 64 bytes; 0: without limit.")));
+  t.push_back(
+      linked(duration("device.*.link.propagation_ns", kMaxLatencyNs, "130",
+                      "Latency of each direction beside the bytes: wires, PHYs and controllers of both ends.")));
+  t.push_back(linked(duration("device.*.link.root_complex_ns", kMaxLatencyNs, "100",
+                              "From the link's end to the IOMMU, on the way up.")));
+}
+
 void add_device(std::vector<Parameter>& t) {
   const Conditions generator{{"kind", "generator"}};
   const Conditions translated{{"kind", "generator"}, {"mapping", "translate"}};
@@ -218,7 +246,9 @@ void add_device(std::vector<Parameter>& t) {
       only_if({{"driver", ""}},
               flag("device.*.report_faults", "false",
                    "The device's driver has its faults reported (SetDeviceFaultReportingEx) and counts them.")));
-  t.push_back(integer("device.*.outstanding", 1, 4096, "8", "Requests that the device can have under way."));
+  t.push_back(integer("device.*.outstanding", 1, 4096, "8",
+                      "Requests that the device can have under way; posted writes that a link has accepted apart."));
+  add_link(t);
   t.push_back(only_if(generator, choice("device.*.pattern", {"linear", "strided", "random"}, "\"linear\"",
                                         "Order of the addresses accessed.")));
   t.push_back(only_if(generator, size("device.*.window_bytes", 4 * kKiB, kTiB, "\"1MiB\"",

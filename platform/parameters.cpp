@@ -246,6 +246,10 @@ Value default_value(const Parameter& parameter) {
   return parse_value(parameter, std::string(parameter.name), parse_toml_value(parameter.fallback, nowhere).value());
 }
 
+std::string condition_wish(const Condition& condition) {
+  return (condition.other ? "other than " : "= ") + quote(condition.value);
+}
+
 std::string allowed_text(const Parameter& parameter) {
   const std::string low = std::to_string(parameter.minimum);
   const std::string high = std::to_string(parameter.maximum);

@@ -32,11 +32,12 @@ enum class ValueType {
   File,            ///< path relative to the file that names it
 };
 
-/// The parameter is there only when `key` has `value`. A key beginning with '/' is counted from the top, another one
-/// from the parameter's own instance.
+/// The parameter is there only when `key`, a choice or an integer, has `value`, or with `other` when it has any other.
+/// A key beginning with '/' is counted from the top, another one from the table that the parameter stands in.
 struct Condition {
   std::string_view key;
   std::string_view value;
+  bool other = false;
 };
 
 struct Parameter {
@@ -76,6 +77,8 @@ using Value = std::variant<bool, std::uint64_t, double, std::string, std::vector
 [[nodiscard]] Value default_value(const Parameter& parameter);
 /// What the parameter takes, in words: "an integer from 1 to 65536", "\"lt\" or \"at\"".
 [[nodiscard]] std::string allowed_text(const Parameter& parameter);
+/// What a condition wants of its key, in words: "= \"nic\"", "other than \"0\"".
+[[nodiscard]] std::string condition_wish(const Condition& condition);
 /// A value as TOML.
 [[nodiscard]] std::string value_text(const Parameter& parameter, const Value& value);
 

@@ -141,6 +141,19 @@ ordered_json iommu_json(const IommuInstance& iommu) {
   return json;
 }
 
+ordered_json link_json(const sim::PcieLink& link) {
+  const sim::PcieLinkCounters& counters = link.counters();
+  return {{"read_requests", counters.read_requests},
+          {"writes", counters.writes},
+          {"completions", counters.completions},
+          {"up_bytes", counters.up_bytes},
+          {"down_bytes", counters.down_bytes},
+          {"up_busy_ns", nanoseconds(counters.up_busy)},
+          {"down_busy_ns", nanoseconds(counters.down_busy)},
+          {"waited_for_tag", counters.waited_for_tag},
+          {"waited_for_credits", counters.waited_for_credits}};
+}
+
 ordered_json access_json(const sim::HostAccessCounters& counters) {
   return {{"reads", counters.reads}, {"writes", counters.writes}, {"bytes", counters.bytes}};
 }
@@ -183,6 +196,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
     master["latency"] = latency_json(statistics.latency);
     master["outcomes"] = outcomes_json(statistics);
     master["stages"] = stages_json(statistics);
+    if (driver->device().link != nullptr) master["link"] = link_json(*driver->device().link);
     // A loaded driver's callbacks are its own.
     if (driver->device().config->nic.driver.shown.empty()) driver->add_callback_results(master);
     driver->add_results(master, payload);

@@ -307,6 +307,24 @@ TEST_CASE("values that contradict each other: memory and devices") {
         "s.toml:4:13: device.b.requester = \"00:03.0\": device.a on the same IOMMU has it");
 }
 
+TEST_CASE("links that make no sense") {
+  CHECK(message_for("[device.d]\nlink.tags = 8\n") ==
+        "s.toml:2:6: device.d.link.tags is for device.d.link.generation other than \"0\" only, here it is \"0\"");
+  CHECK(message_for("[device.d]\nlink.generation = 6\n") ==
+        "s.toml:2:19: device.d.link.generation = 6: out of range; allowed: an integer from 0 to 5");
+  CHECK(message_for("[device.d.link]\ngeneration = 3\nlanes = 12\n") ==
+        "s.toml:3:9: device.d.link.lanes = 12: unknown value; allowed: 1, 2, 4, 8 or 16");
+  CHECK(message_for("[device.d.link]\ngeneration = 3\nmax_payload_bytes = 200\n") ==
+        "s.toml:3:21: device.d.link.max_payload_bytes = 200: allowed: a power of two from 128 to 4096");
+  CHECK(message_for("[device.d.link]\ngeneration = 3\nmax_read_request_bytes = \"1000B\"\n") ==
+        "s.toml:3:26: device.d.link.max_read_request_bytes = 1000: allowed: a power of two from 128 to 4096");
+  CHECK(message_for("[device.d.link]\ngeneration = 3\nack_interval_bytes = 31\n") ==
+        "s.toml:3:22: device.d.link.ack_interval_bytes = 31: allowed: 0, or 32 and more");
+  CHECK(message_for("[device.d.link]\ngeneration = 3\nposted_credits = 3\n") ==
+        "s.toml:3:18: device.d.link.posted_credits = 3: less than one write of device.d.link.max_payload_bytes = 256; "
+        "allowed: 0, or 4 and more");
+}
+
 TEST_CASE("events that make no sense") {
   const std::string none = "[device.d]\nmapping = \"none\"\n";
   const std::string nic = "[device.n]\nkind = \"nic\"\ncapture = \"ok.pcap\"\n";

@@ -75,6 +75,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(d.iommu == "0");
   CHECK(d.requester == 0x0018);
   CHECK(d.outstanding == 8);
+  CHECK(d.link.generation == 0);
   CHECK(d.generator.pattern == Pattern::Linear);
   CHECK(d.generator.window_bytes == 1048576);
   CHECK(d.generator.transfer_bytes == 64);
@@ -99,6 +100,27 @@ TEST_CASE("a nic's defaults") {
   CHECK(n.max_packets == 0);
   CHECK(n.time_scale == 1.0);
   CHECK(n.buffer_bytes == 2048);
+}
+
+TEST_CASE("a link's defaults") {
+  const ScenarioFolder folder;
+  folder.write("s.toml", "[device.d]\nlink.generation = 4\n");
+  const LinkConfig link = load_config("s.toml").devices.at(0).link;
+  CHECK(link.generation == 4);
+  CHECK(link.lanes == 8);
+  CHECK(link.max_payload_bytes == 256);
+  CHECK(link.max_read_request_bytes == 512);
+  CHECK(link.completion_boundary_bytes == 64);
+  CHECK(link.ack_interval_bytes == 0);
+  CHECK(link.tags == 0);
+  CHECK(link.posted_credits == 0);
+  CHECK(link.propagation_ns == 130);
+  CHECK(link.root_complex_ns == 100);
+  // Without one nothing of it is written out, and a later layer that takes it away takes the rest with it.
+  folder.write("t.toml", "[device.d]\nlink.generation = 4\nlink.tags = 8\n");
+  const std::string resolved = load_config("t.toml", {"device.d.link.generation=0"}).to_toml();
+  CHECK(resolved.find("link.generation = 0\n") != std::string::npos);
+  CHECK(resolved.find("link.tags") == std::string::npos);
 }
 
 TEST_CASE("each choice becomes its enumerator") {
@@ -330,6 +352,8 @@ TEST_CASE("resolved TOML reads back as the same scenario") {
       "\"invalidate_global\"\n",
       "[device.d]\n[expect]\nfaults = 0\nname = \"s\"\nlatency.p99_ns = { min = 1, max = 2.5 }\n\"odd key\".x = "
       "true\nratio = 1.0\n",
+      "[device.d]\nlink = { generation = 5, lanes = 16, max_payload_bytes = \"1KiB\", tags = 3, root_complex_ns = 7.5 "
+      "}\n",
       "[device.d]\nwindow_bytes = 12288\ntransfer_bytes = 1\nescape_percent = 12.5\nquantum_ns = 1000\n",
   };
   for (const std::string& text : scenarios) {
