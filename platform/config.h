@@ -25,6 +25,7 @@ enum class InvalidationInterface { Queued, Register };
 enum class IommuModel { Vtd };
 enum class LargePages { None, Size2MiB, Size1GiB };
 enum class Replacement { Lru, Fifo, Random, Plru };
+enum class TranslationOrder { OutOfOrder, InOrder };
 enum class DeviceKind { Generator, Nic };
 enum class Pattern { Linear, Strided, Random };
 enum class Mapping { Translate, PassThrough, None };
@@ -91,6 +92,7 @@ struct IotlbConfig {
   Replacement policy{};
   unsigned ports = 0;
   unsigned latency_cycles = 0;
+  bool superpage_pieces = false;
 };
 
 /// Paging-structure caches; an entry of level n points to a table of level n-1. 0 entries: this cache is not there.
@@ -105,6 +107,7 @@ struct WalkCacheConfig {
 struct WalkerConfig {
   unsigned slots = 0;
   unsigned cycles_per_level = 0;
+  bool one_walk_per_superpage = false;
 };
 
 struct InvalidationConfig {
@@ -135,6 +138,7 @@ struct IommuConfig {
   bool esrtps = false;
   unsigned version_major = 0;
   unsigned register_latency_cycles = 0;
+  TranslationOrder order{};  ///< of the requests of one device
   ContextCacheConfig context_cache;
   IotlbConfig iotlb;
   WalkCacheConfig walk_cache;

@@ -56,6 +56,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("coherent_walk", c.coherent_walk);
   visit("esrtps", c.esrtps);
   visit("version_major", c.version_major);
+  visit("order", c.order);
   visit("context_cache.entries", c.context_cache.entries);
   visit("context_cache.latency_cycles", c.context_cache.latency_cycles);
   visit("iotlb.sets", c.iotlb.sets);
@@ -63,6 +64,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("iotlb.policy", c.iotlb.policy);
   visit("iotlb.ports", c.iotlb.ports);
   visit("iotlb.latency_cycles", c.iotlb.latency_cycles);
+  visit("iotlb.superpage_pieces", c.iotlb.superpage_pieces);
   visit("walk_cache.l2_entries", c.walk_cache.l2_entries);
   visit("walk_cache.l3_entries", c.walk_cache.l3_entries);
   visit("walk_cache.l4_entries", c.walk_cache.l4_entries);
@@ -70,6 +72,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("walk_cache.latency_cycles", c.walk_cache.latency_cycles);
   visit("walker.slots", c.walker.slots);
   visit("walker.cycles_per_level", c.walker.cycles_per_level);
+  visit("walker.one_walk_per_superpage", c.walker.one_walk_per_superpage);
   visit("invalidation.decode_cycles", c.invalidation.decode_cycles);
   visit("register_latency_cycles", c.register_latency_cycles);
 }

@@ -203,6 +203,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   iotlb.ports = c.iotlb.ports;
   iotlb.cycle = cycles(c, 1);
   iotlb.latency = cycles(c, c.iotlb.latency_cycles);
+  iotlb.superpage_pieces = c.iotlb.superpage_pieces;
   made.iotlb = std::make_unique<sim::Iotlb>((name + "_iotlb").c_str(), iotlb);
 
   sim::WalkerConfig walker;
@@ -211,6 +212,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   walker.cache_latency = cycles(c, c.walk_cache.latency_cycles);
   walker.cache.entries = {
       0, 0, c.walk_cache.l2_entries, c.walk_cache.l3_entries, c.walk_cache.l4_entries, c.walk_cache.l5_entries};
+  walker.one_walk_per_superpage = c.walker.one_walk_per_superpage;
   made.walker = std::make_unique<sim::PageTableWalker>((name + "_walker").c_str(), walker);
   made.walker->memory.bind(bus->initiators);
 
@@ -220,6 +222,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   unit.context_latency = cycles(c, c.context_cache.latency_cycles);
   unit.decode = cycles(c, c.invalidation.decode_cycles);
   unit.register_latency = cycles(c, c.register_latency_cycles);
+  unit.in_order = c.order == TranslationOrder::InOrder;
   auto front_end = std::make_unique<vtd::FrontEnd>(capabilities);
   made.front_end = front_end.get();
   made.unit = std::make_unique<sim::TranslationUnit>(name.c_str(), unit, std::move(front_end));

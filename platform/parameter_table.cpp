@@ -176,6 +176,11 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(flag("iommu.*.esrtps", "false", "CAP.ESRTPS: setting the root pointer invalidates all caches."));
   t.push_back(integer("iommu.*.version_major", 1, 15, "1",
                       "VER.MAX: architecture's major version; from 6 on there is no invalidation by registers."));
+  t.push_back(
+      choice("iommu.*.order", {"out_of_order", "in_order"}, "\"out_of_order\"",
+             "Order in which one device's translated requests leave the IOMMU: each when it is ready, or as they "
+             "came, so that a hit behind a miss waits; then a miss without a free walker also holds up the "
+             "device's later look-ups."));
   t.push_back(integer("iommu.*.context_cache.entries", 0, 65536, "64", "Entries of the context cache; 0: none."));
   t.push_back(cycles("iommu.*.context_cache.latency_cycles", "1", "Time of a context-cache look-up."));
   t.push_back(integer("iommu.*.iotlb.sets", 1, 65536, "1", "Sets of the IOTLB; a power of two."));
@@ -184,6 +189,8 @@ void add_iommu(std::vector<Parameter>& t) {
       choice("iommu.*.iotlb.policy", {"lru", "fifo", "random", "plru"}, "\"lru\"", "Replacement policy of the IOTLB."));
   t.push_back(integer("iommu.*.iotlb.ports", 1, 64, "1", "Look-ups that can begin in one cycle."));
   t.push_back(cycles("iommu.*.iotlb.latency_cycles", "2", "Time of an IOTLB look-up."));
+  t.push_back(flag("iommu.*.iotlb.superpage_pieces", "false",
+                   "An IOTLB entry covers 4 KiB at most, of a larger leaf one piece; false: the whole leaf."));
   t.push_back(integer("iommu.*.walk_cache.l2_entries", 0, 65536, "64",
                       "Cached level-2 entries (each points to a level-1 table); 0: none."));
   t.push_back(integer("iommu.*.walk_cache.l3_entries", 0, 65536, "32",
@@ -196,6 +203,8 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(integer("iommu.*.walker.slots", 1, 4096, "8", "Walks that can be under way at once."));
   t.push_back(cycles("iommu.*.walker.cycles_per_level", "2",
                      "Time that the walker takes for each level besides the memory read."));
+  t.push_back(flag("iommu.*.walker.one_walk_per_superpage", "false",
+                   "At most one walk is under way for each 2 MiB of a domain; the others wait for it."));
   t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",
                      "Time to decode one command: a descriptor, or a command given by registers."));
   t.push_back(cycles("iommu.*.register_latency_cycles", "10", "Time of one register access at the unit."));

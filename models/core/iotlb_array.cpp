@@ -23,13 +23,26 @@ const IotlbEntry* IotlbArray::peek(RequesterId tag, Address input) const {
 }
 
 void IotlbArray::fill(RequesterId tag, const Mapping& mapping, Tick ready_at) {
+  insert(tag, {mapping, ready_at, mapping.level});
+}
+
+void IotlbArray::fill_piece(RequesterId tag, Address input, const Mapping& mapping, Tick ready_at) {
+  Mapping piece = mapping;
+  piece.input_page = input & ~(kPageBytes - 1);
+  piece.output_page = mapping.output(piece.input_page);
+  piece.level = 1;
+  insert(tag, {piece, ready_at, mapping.level});
+}
+
+void IotlbArray::insert(RequesterId tag, const IotlbEntry& entry) {
   if (array_.capacity() == 0) return;
+  const Mapping& mapping = entry.mapping;
   const unsigned level = mapping.level;
   const std::uint64_t entry_key = key(tag, mapping.input_page, level);
   const std::uint64_t entry_set = set(mapping.input_page, level);
   const bool present = array_.peek(entry_key, entry_set) != nullptr;
   IotlbEntry gone;
-  if (array_.insert(entry_key, entry_set, {mapping, ready_at}, &gone)) {
+  if (array_.insert(entry_key, entry_set, entry, &gone)) {
     ++counters.evictions;
     --entries_of_level_[gone.mapping.level];
   }
@@ -40,7 +53,8 @@ void IotlbArray::fill(RequesterId tag, const Mapping& mapping, Tick ready_at) {
 std::size_t IotlbArray::invalidate(const TranslationScope& scope) {
   const std::size_t gone = array_.erase_if([&](std::uint64_t, const IotlbEntry& entry) {
     const Mapping& mapping = entry.mapping;
-    if (!scope.covers(mapping.domain, mapping.input_page, level_bytes(mapping.level))) return false;
+    const std::uint64_t leaf_bytes = level_bytes(entry.leaf_level);
+    if (!scope.covers(mapping.domain, mapping.input_page & ~(leaf_bytes - 1), leaf_bytes)) return false;
     --entries_of_level_[mapping.level];
     return true;
   });

@@ -22,7 +22,8 @@ struct IotlbConfig {
 
 struct IotlbEntry {
   Mapping mapping;
-  Tick ready_at = 0;  ///< the walk that fills it ends then: a look-up before that waits
+  Tick ready_at = 0;            ///< the walk that fills it ends then: a look-up before that waits
+  std::uint8_t leaf_level = 1;  ///< of the leaf it comes from: more than mapping.level for a piece of a large page
 };
 
 struct IotlbCounters {
@@ -47,6 +48,9 @@ class IotlbArray {
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
 
   void fill(RequesterId tag, const Mapping& mapping, Tick ready_at);
+  /// Keeps only the 4 KiB around `input` of a mapping of any size. An invalidation that touches the leaf anywhere takes
+  /// all pieces of it away, as it would the whole.
+  void fill_piece(RequesterId tag, Address input, const Mapping& mapping, Tick ready_at);
 
   /// Removes what the scope covers; returns how many entries went.
   std::size_t invalidate(const TranslationScope& scope);
@@ -57,6 +61,8 @@ class IotlbArray {
   IotlbCounters counters;  ///< kept by the owner for look-ups, by this class for fills, evictions and invalidations
 
  private:
+  void insert(RequesterId tag, const IotlbEntry& entry);
+
   // bit 63 valid, 62:61 level - 1, 60:45 tag, 44:0 page number at 4 KiB granularity divided by the page's size
   [[nodiscard]] static std::uint64_t key(RequesterId tag, Address input, unsigned level) {
     return (std::uint64_t{1} << 63) | (std::uint64_t{level - 1} << 61) | (std::uint64_t{tag} << 45) |

@@ -25,7 +25,7 @@ enum class Stage : std::uint8_t {
   IotlbPortWait,  ///< all IOTLB ports busy
   Iotlb,          ///< IOTLB look-up
   MergeWait,      ///< another request's walk of the same page was under way
-  WalkSlotWait,   ///< all walker slots busy
+  WalkSlotWait,   ///< all walker slots busy, or the region's one walk under way
   WalkCache,      ///< paging-structure cache look-up
   WalkLevel5,     ///< reading the entry of this level, the walker's own cycles included
   WalkLevel4,
@@ -33,6 +33,7 @@ enum class Stage : std::uint8_t {
   WalkLevel2,
   WalkLevel1,
   MemoryWait,      ///< structure reads waiting for a busy bus or memory
+  OrderWait,       ///< in order: earlier requests of the same port, to be looked up or delivered first
   SplitWait,       ///< earlier parts of the same DMA, which crosses pages, being translated
   Downstream,      ///< the access itself beyond the translation unit
   DownstreamWait,  ///< the access itself waiting for a busy bus or memory

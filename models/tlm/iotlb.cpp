@@ -36,8 +36,12 @@ std::optional<core::Mapping> Iotlb::peek(core::RequesterId tag, core::Address in
   return entry->mapping;
 }
 
-void Iotlb::fill(core::RequesterId tag, const core::Mapping& mapping, core::Tick ready_at) {
-  array_.fill(tag, mapping, ready_at);
+void Iotlb::fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) {
+  if (config_.superpage_pieces) {
+    array_.fill_piece(tag, input, mapping, ready_at);
+  } else {
+    array_.fill(tag, mapping, ready_at);
+  }
 }
 
 void Iotlb::invalidate(const core::TranslationScope& scope) { array_.invalidate(scope); }

@@ -34,7 +34,8 @@ class IotlbIf : public virtual sc_core::sc_interface {
   virtual IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) = 0;
   /// The same without time, counters or effect on replacement; for probes.
   [[nodiscard]] virtual std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const = 0;
-  virtual void fill(core::RequesterId tag, const core::Mapping& mapping, core::Tick ready_at) = 0;
+  /// Keeps what a walk for `input` has found.
+  virtual void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) = 0;
   virtual void invalidate(const core::TranslationScope& scope) = 0;
   virtual void clear() = 0;
 };
@@ -44,6 +45,8 @@ struct IotlbModuleConfig {
   std::uint32_t ports = 1;    ///< look-ups that can start in one cycle; 0: without limit
   core::Tick cycle = 1000;    ///< clock period
   core::Tick latency = 2000;  ///< of one look-up; pipelined
+  /// An entry never covers more than 4 KiB: of a larger leaf each page that is used takes an entry, and its own walk.
+  bool superpage_pieces = false;
 };
 
 class Iotlb : public sc_core::sc_module, public IotlbIf {
@@ -52,7 +55,7 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
 
   IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) override;
   [[nodiscard]] std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const override;
-  void fill(core::RequesterId tag, const core::Mapping& mapping, core::Tick ready_at) override;
+  void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) override;
   void invalidate(const core::TranslationScope& scope) override;
   void clear() override;
 

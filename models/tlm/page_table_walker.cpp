@@ -4,6 +4,16 @@
 
 namespace iommu::sim {
 
+namespace {
+
+// What at most one walk at a time is for, when that is so.
+std::uint64_t region_of(const WalkJob& job) {
+  constexpr unsigned kRegionShift = 21;
+  return (job.input >> kRegionShift) | (std::uint64_t{job.space.domain} << (64 - kRegionShift));
+}
+
+}  // namespace
+
 // One walk under way. `mark` is the time up to which its stages are charged.
 struct PageTableWalker::Active {
   enum class Next : std::uint8_t { Read, Finish };
@@ -15,6 +25,7 @@ struct PageTableWalker::Active {
   Next next = Next::Read;
   core::Tick mark = 0;
   core::Tick arrival = 0;
+  bool started = false;       // AT: has a slot
   bool fill_pending = false;  // the last entry read led one level down
   bool stale = false;         // an invalidation came in between: nothing of this walk may be cached
 };
@@ -60,6 +71,7 @@ PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* 
   active.walk = core::Walk(job.space, job.input, job.wanted, job.zero_length);
   active.slot = &pool_.take();
   active.slot->user = &active;
+  active.started = false;
   active.fill_pending = false;
   active.stale = false;
   running_.push_back(&active);
@@ -109,7 +121,8 @@ void PageTableWalker::read_ended(Active& active, core::Tick at) {
 void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
   Active& active = take_active(job, nullptr);
   job.entries_read = 0;
-  const core::Tick start = slots_.begin(now);
+  const core::Tick start = slots_.begin(config_.one_walk_per_superpage ? region_free(job, now) : now);
+  job.start = start;
   if (start > now) ++counters_.waited;
   job.stages->charge(core::Stage::WalkSlotWait, start - now);
   core::Tick at = begin(active, start);
@@ -123,17 +136,31 @@ void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
     if (!active.walk.done()) at += config_.level_overhead;
   }
   slots_.release(start, at);
+  if (config_.one_walk_per_superpage) region_until_[region_of(job)] = at;
   job.outcome = active.walk.outcome();
   job.end = at;
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
   release_active(active);
 }
 
+// LT: when the last walk of this region has ended, `now` at the earliest.
+core::Tick PageTableWalker::region_free(const WalkJob& job, core::Tick now) {
+  // Nobody comes with a time before the kernel's, so what has ended by then may be forgotten.
+  constexpr std::size_t kRemembered = 4096;
+  if (region_until_.size() > kRemembered) {
+    for (auto entry = region_until_.begin(); entry != region_until_.end();) {
+      entry = entry->second <= now_ticks() ? region_until_.erase(entry) : std::next(entry);
+    }
+  }
+  const auto found = region_until_.find(region_of(job));
+  return found == region_until_.end() ? now : std::max(now, found->second);
+}
+
 void PageTableWalker::walk(WalkJob& job, WalkClient& client) {
   Active& active = take_active(job, &client);
   job.entries_read = 0;
   active.arrival = now_ticks();
-  if (config_.slots != 0 && active_count_ == config_.slots) {
+  if (!may_start(active)) {
     ++counters_.waited;
     waiting_.push_back(&active);
     return;
@@ -141,14 +168,39 @@ void PageTableWalker::walk(WalkJob& job, WalkClient& client) {
   start(active);
 }
 
+bool PageTableWalker::may_start(const Active& active) const {
+  if (config_.slots != 0 && active_count_ == config_.slots) return false;
+  if (!config_.one_walk_per_superpage) return true;
+  const std::uint64_t region = region_of(*active.job);
+  return std::none_of(running_.begin(), running_.end(),
+                      [region](const Active* other) { return other->started && region_of(*other->job) == region; });
+}
+
+// A walk has ended: whoever has waited longest and can begin does. More than one may when none had taken the slot.
+void PageTableWalker::start_waiting() {
+  for (std::size_t i = 0; i < waiting_.size();) {
+    if (config_.slots != 0 && active_count_ == config_.slots) return;
+    Active* next = waiting_[i];
+    if (may_start(*next)) {
+      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+      start(*next);
+    } else {
+      ++i;
+    }
+  }
+}
+
 void PageTableWalker::start(Active& active) {
+  active.started = true;
   ++active_count_;
   counters_.most_active = std::max(counters_.most_active, active_count_);
   const core::Tick now = now_ticks();
+  active.job->start = now;
   active.job->stages->charge(core::Stage::WalkSlotWait, now - active.arrival);
   const core::Tick due = begin(active, now);
   active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
   queue_.push(due, &active);
+  active.client->walk_started(*active.job);
 }
 
 void PageTableWalker::run_due() {
@@ -174,11 +226,7 @@ void PageTableWalker::finish(Active& active) {
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
   release_active(active);
   --active_count_;
-  if (!waiting_.empty()) {
-    Active* next = waiting_.front();
-    waiting_.pop_front();
-    start(*next);
-  }
+  start_waiting();
   client.walk_done(job);
 }
 

@@ -7,6 +7,7 @@
 
 #include <tlm_utils/simple_initiator_socket.h>
 #include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -28,16 +29,20 @@ struct WalkJob {
   core::Permissions wanted = core::Permissions::Read;
   bool zero_length = false;
   core::StageTimes* stages = nullptr;  ///< the walk charges its time here
+  void* user = nullptr;                ///< the caller's own
 
   // Results.
   core::WalkOutcome outcome = core::FaultCause::NoRead;
   unsigned entries_read = 0;
+  core::Tick start = 0;  ///< when it got a slot
   core::Tick end = 0;
 };
 
 class WalkClient {
  public:
   virtual ~WalkClient() = default;
+  /// AT: the walk has got a slot, at the kernel's time; may come from within walk().
+  virtual void walk_started(WalkJob& job) = 0;
   /// Called at the simulated time `job.end`.
   virtual void walk_done(WalkJob& job) = 0;
 };
@@ -57,13 +62,15 @@ struct WalkerConfig {
   core::Tick level_overhead = 2000;  ///< before the read of each level's entry
   core::Tick cache_latency = 1000;   ///< of one look-up in the paging-structure caches; 0 when all are off
   core::WalkCacheConfig cache;
+  /// At most one walk at a time for each 2 MiB region of a domain; the others wait for it without taking a slot.
+  bool one_walk_per_superpage = false;
 };
 
 struct WalkerCounters {
   std::uint64_t walks = 0;
   std::uint64_t faults = 0;  ///< walks that ended without a mapping
   std::uint64_t entries_read = 0;
-  std::uint64_t waited = 0;       ///< walks that found all slots busy
+  std::uint64_t waited = 0;       ///< walks that found all slots, or their region, busy
   std::uint32_t most_active = 0;  ///< AT: most walks at the same time
 };
 
@@ -93,6 +100,9 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void start(Active& active);
   void handle(Active& active);
   void finish(Active& active);
+  [[nodiscard]] bool may_start(const Active& active) const;
+  void start_waiting();
+  core::Tick region_free(const WalkJob& job, core::Tick now);
   void run_due();
   Active& take_active(WalkJob& job, WalkClient* client);
   void release_active(Active& active);
@@ -107,7 +117,8 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   std::vector<Active*> free_;
   std::vector<Active*> running_;
   std::deque<Active*> waiting_;
-  std::uint32_t active_count_ = 0;  // AT: slots taken
+  std::uint32_t active_count_ = 0;                    // AT: slots taken
+  std::map<std::uint64_t, core::Tick> region_until_;  // LT, one_walk_per_superpage: when a region's last walk ends
   WalkerCounters counters_;
 };
 

@@ -27,6 +27,7 @@ namespace iommu::sim {
   if (payload.has_mm()) payload.acquire();
   Transaction& transaction = *take_transaction(payload, port, now_ticks(delay));
   Piece& first = *transaction.pieces.front();
+  if (config_.in_order) upstream_of(first).undelivered.push_back(&transaction);
   begin_piece(first, transaction.end);
   in_forward_ = true;
   if (delay == sc_core::SC_ZERO_TIME) {
@@ -96,7 +97,9 @@ void TranslationUnit::progress(Piece& piece) {
         }
         return;
       case Need::IotlbLookup:
+        if (config_.in_order && !may_look_up(piece)) return;
         look_up_translation(piece);
+        if (config_.in_order) looked_up(piece);
         if (piece.merged) return;  // walk_done() of the walk under way goes on with it
         break;
       case Need::Walk:
@@ -106,10 +109,12 @@ void TranslationUnit::progress(Piece& piece) {
         piece.job.wanted = piece.flow.request().wanted();
         piece.job.zero_length = piece.flow.request().zero_length;
         piece.job.stages = &piece.stages;
+        piece.job.user = &piece;
         walker->walk(piece.job, *this);
         return;
       case Need::Done:
         if (piece.at > now_ticks() || in_forward_) return schedule(piece);
+        if (config_.in_order && !may_be_delivered(piece)) return;
         return conclude(piece);
     }
   }
@@ -146,10 +151,7 @@ TranslationUnit::Piece* TranslationUnit::walk_under_way(const Piece& piece) cons
 }
 
 void TranslationUnit::walk_done(WalkJob& job) {
-  // The job is a member of its piece.
-  const auto found =
-      std::find_if(in_flight_.begin(), in_flight_.end(), [&](Piece* piece) { return &piece->job == &job; });
-  Piece& piece = **found;
+  Piece& piece = *static_cast<Piece*>(job.user);
   piece.at = job.end;
   if (piece.stale) {
     restart(piece, job.end);
@@ -158,7 +160,7 @@ void TranslationUnit::walk_done(WalkJob& job) {
   }
   piece.flow.walked(job.outcome);
   if (piece.flow.route() != core::TranslationFlow::Route::Blocked) {
-    iotlb->fill(piece.flow.space().tag, piece.flow.mapping(), job.end);
+    iotlb->fill(piece.flow.space().tag, piece.flow.request().address, piece.flow.mapping(), job.end);
   }
   serve_waiters(piece, &job.outcome);
   progress(piece);
@@ -204,6 +206,7 @@ void TranslationUnit::conclude(Piece& piece) {
       ended = false;
     }
   }
+  if (config_.in_order && next == nullptr) delivered(transaction);
   if (next != nullptr) begin_piece(*next, now_ticks());
   if (ended) piece_ended(piece);  // the transaction is gone if this was the last
   if (next != nullptr) progress(*next);
@@ -223,7 +226,6 @@ void TranslationUnit::piece_ended(Piece& piece) {
 // One response at a time to each initiator.
 void TranslationUnit::respond(Transaction& transaction) {
   const auto port = static_cast<std::size_t>(transaction.port);
-  if (upstream_.size() <= port) upstream_.resize(port + 1);
   if (upstream_[port].in_response != nullptr) {
     upstream_[port].ready.push_back(&transaction);
   } else {

@@ -139,7 +139,9 @@ void TranslationUnit::invalidate(const core::ContextScope& scope) {
     // While its domain is unknown, a piece is covered as soon as its requester may be.
     const core::RequesterId requester = piece->flow.request().requester;
     const std::uint32_t domain = piece->flow.has_space() ? piece->flow.space().domain : scope.domain;
-    if (scope.covers(domain, requester)) piece->stale = true;
+    if (!scope.covers(domain, requester)) continue;
+    piece->stale = true;
+    if (piece->held) release_held(*piece);  // translated anew while the others are waited for
   }
   withdraw_dmi(0, ~core::Address{0});
 }
@@ -153,6 +155,7 @@ void TranslationUnit::invalidate(const core::TranslationScope& scope) {
     if (scope.covers(piece->flow.space().domain, page, core::kPageBytes) ||
         (piece->flow.mapping_valid() && scope.covers(piece->flow.mapping().domain, page, core::kPageBytes))) {
       piece->stale = true;
+      if (piece->held) release_held(*piece);
     }
   }
   const bool pages = scope.kind == core::TranslationScope::Kind::Pages;

@@ -33,8 +33,9 @@ core::Tick TranslationUnit::run_blocking(Piece& piece, core::Tick now) {
     restart(piece, piece.at);
   }
   if (piece.walking && piece.flow.route() != core::TranslationFlow::Route::Blocked) {
-    iotlb->fill(piece.flow.space().tag, piece.flow.mapping(), piece.at);
+    iotlb->fill(piece.flow.space().tag, piece.flow.request().address, piece.flow.mapping(), piece.at);
   }
+  if (config_.in_order) order_delivery(piece);
   no_longer_in_flight(piece);
   note_outcome(piece);
   const core::Tick translated = piece.at;
@@ -74,6 +75,7 @@ void TranslationUnit::step_blocking(Piece& piece) {
       break;
     }
     case Need::IotlbLookup: {
+      if (config_.in_order) order_look_up(piece);
       const IotlbAnswer answer = iotlb->lookup(flow.space().tag, flow.request().address, piece.at, false);
       piece.stages.charge(core::Stage::IotlbPortWait, answer.start - piece.at);
       piece.stages.charge(core::Stage::Iotlb, answer.looked_up - answer.start);
@@ -96,6 +98,7 @@ void TranslationUnit::step_blocking(Piece& piece) {
       piece.job.stages = &piece.stages;
       walker->walk_blocking(piece.job, piece.at);
       piece.at = piece.job.end;
+      if (config_.in_order) upstream_of(piece).look_ups_from = piece.job.start;
       flow.walked(piece.job.outcome);
       break;
     case Need::Done:

@@ -1,6 +1,6 @@
 // What the translation unit keeps of a DMA while it is under way; private to models/tlm/translation_*.cpp.
 //
-// What it does: two records, pooled. What it does not do: anything.
+// What it does: records, the first two pooled. What it does not do: anything.
 #pragma once
 
 #include "models/tlm/translation_unit.h"
@@ -24,6 +24,8 @@ struct TranslationUnit::Piece {
   bool stale = false;    ///< an invalidation covers what it has found so far
   bool walking = false;  ///< its walk is under way or about to begin
   bool merged = false;
+  bool looking_up = false;   ///< in order, AT: in its port's `look_ups`
+  bool held = false;         ///< in order, AT: ready, but not yet its turn
   std::uint8_t epoch = 0;    ///< of its downstream access: where it counts in downstream_
   std::uint32_t offset = 0;  ///< first byte in the transaction's data
   core::OutcomeClass outcome = core::OutcomeClass::Untranslated;
@@ -50,10 +52,18 @@ struct TranslationUnit::Transaction {
   core::Tick end = 0;
 };
 
-/// The way back to one initiator (AT).
+/// One initiator's side: the way back to it (AT), and the order of its requests (in_order).
 struct TranslationUnit::Upstream {
   Transaction* in_response = nullptr;  ///< BEGIN_RESP sent, END_RESP not seen
   std::deque<Transaction*> ready;
+
+  // In order, AT.
+  std::deque<Transaction*> undelivered;  ///< oldest first
+  std::deque<Piece*> look_ups;           ///< wait until the one that has missed has a slot
+  Piece* missing = nullptr;              ///< has missed; its walk has no slot yet
+  // In order, LT: the same as times.
+  core::Tick look_ups_from = 0;
+  core::Tick delivered_until = 0;
 };
 
 }  // namespace iommu::sim

@@ -55,6 +55,8 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
 
 TranslationUnit::~TranslationUnit() = default;
 
+void TranslationUnit::start_of_simulation() { upstream_.resize(dma.size()); }
+
 void TranslationUnit::reset(bool warm) {
   front_end_->reset(warm);
   invalidate(core::ContextScope{});
@@ -141,6 +143,8 @@ void TranslationUnit::split(Transaction& transaction, core::Tick now) {
     piece.stages.clear();
     piece.begin = piece.at = now;
     piece.next = Piece::Next::Step;
+    piece.looking_up = false;
+    piece.held = false;
     piece.stale = piece.walking = piece.merged = false;
     piece.offset = offset;
     piece.outcome = core::OutcomeClass::Untranslated;
@@ -178,6 +182,7 @@ void TranslationUnit::no_longer_in_flight(Piece& piece) {
 // Everything found so far is void: begin anew. The time spent stays in the account.
 void TranslationUnit::restart(Piece& piece, core::Tick now) {
   ++counters_.retries;
+  if (config_.in_order) leave_look_up(piece);
   if (!piece.waiters.empty()) serve_waiters(piece, nullptr);  // its walk will not happen
   piece.stages.charge(core::Stage::Retry, now - piece.at);
   piece.stages.collapse_into(core::Stage::Retry);

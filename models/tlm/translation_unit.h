@@ -4,8 +4,9 @@
 // What it does: runs core::TranslationFlow for each DMA, blocking (LT, b_transport) or event by event (AT,
 // nb_transport), keeps the context cache, asks the IOTLB and the walker, carries out software's commands
 // (invalidations, drains, waits), records faults through its front end and sends its interrupt messages. What it does
-// not do: know an architecture (core::FrontEnd does), store translations (IotlbIf), walk (WalkerIf), order requests of
-// one requester among each other: a hit may overtake a miss.
+// not do: know an architecture (core::FrontEnd does), store translations (IotlbIf), walk (WalkerIf).
+//
+// Requests of one port may overtake each other, or are delivered in their order (TranslationUnitConfig::in_order).
 //
 // The pages of a DMA that crosses pages are translated one after the other, each access going to memory as soon as its
 // page is translated. So a DMA never competes with itself for a port, a slot or a cache entry, and LT needs no events
@@ -46,6 +47,10 @@ struct TranslationUnitConfig {
   /// AT: send BEGIN_RESP at the exact time with no delay annotated, one at a time; false: annotate the time that is
   /// known already.
   bool exact_responses = false;
+  /// Each port's translations are delivered in the order of its requests: what is ready waits until all before it have
+  /// gone on to memory or have been blocked. And they are looked up in order as far as misses go: between a miss and the
+  /// moment its walk has a slot, no other look-up of the port begins. Both waits are Stage::OrderWait.
+  bool in_order = false;
 };
 
 struct TranslationCounters {
@@ -72,6 +77,8 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   TranslationUnit(sc_core::sc_module_name name, const TranslationUnitConfig& config,
                   std::unique_ptr<core::FrontEnd> front_end);
   ~TranslationUnit() override;
+
+  void start_of_simulation() override;
 
   /// Power-on (cold) or warm reset: registers by the architecture's rules, all caches empty. DMA under way is not
   /// touched.
@@ -109,6 +116,18 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   core::Tick run_blocking(Piece& piece, core::Tick now);
   void step_blocking(Piece& piece);
 
+  // Order within a port (in_order only).
+  [[nodiscard]] Upstream& upstream_of(const Piece& piece);
+  void order_look_up(Piece& piece);
+  void order_delivery(Piece& piece);
+  bool may_look_up(Piece& piece);
+  void looked_up(Piece& piece);
+  void wake_look_up(Upstream& upstream);
+  void leave_look_up(Piece& piece);
+  bool may_be_delivered(Piece& piece);
+  void delivered(Transaction& transaction);
+  void release_held(Piece& piece);
+
   // AT.
   ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
                                        sc_core::sc_time& delay);
@@ -122,6 +141,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void schedule(Piece& piece);
   void conclude(Piece& piece);
   void piece_ended(Piece& piece);
+  void walk_started(WalkJob& job) override;
   void walk_done(WalkJob& job) override;
   void serve_waiters(Piece& walked, const core::WalkOutcome* outcome);
   [[nodiscard]] Piece* walk_under_way(const Piece& piece) const;

@@ -195,6 +195,35 @@ TEST_CASE("IOTLB: pages of all sizes side by side; where they overlap the smalle
   CHECK(iotlb.size() == 0);
 }
 
+TEST_CASE("IOTLB: a piece serves its 4 KiB of the leaf and goes with the whole leaf") {
+  for (const std::uint8_t level : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
+    const Address leaf = 0x4000000000;
+    const Address input = leaf + kBytes[level] - 0x1000;  // the leaf's last page
+    for (const Address touched : {leaf, input}) {
+      IotlbArray iotlb({1, 8, Replacement::Lru});
+      iotlb.fill_piece(1, input + 0x123, mapping(leaf, level, 0x80000000), 77);
+      REQUIRE(iotlb.find(1, input + 0xFFF) != nullptr);
+      CHECK(iotlb.find(1, input)->mapping.input_page == input);
+      CHECK(iotlb.find(1, input)->mapping.output(input + 0x123) == 0x80000000 + kBytes[level] - 0x1000 + 0x123);
+      CHECK(iotlb.find(1, input)->mapping.level == 1);
+      CHECK(iotlb.find(1, input)->ready_at == 77);
+      CHECK(iotlb.find(1, input - 1) == nullptr);
+      CHECK(iotlb.find(1, input + 0x1000) == nullptr);
+      CHECK(iotlb.invalidate(pages(5, leaf - 0x1000, leaf - 1)) == 0);
+      CHECK(iotlb.invalidate(pages(5, leaf + kBytes[level], leaf + kBytes[level] + 0xFFF)) == 0);
+      CHECK(iotlb.invalidate(pages(6, touched, touched + 0xFFF)) == 0);
+      CHECK(iotlb.invalidate(pages(5, touched, touched + 0xFFF)) == 1);
+      CHECK(iotlb.find(1, input) == nullptr);
+    }
+  }
+  IotlbArray iotlb({1, 8, Replacement::Lru});
+  for (Address page = 0; page < 3; ++page) iotlb.fill_piece(1, page << 12, mapping(0, 2, 0x80000000), 0);
+  iotlb.fill_piece(1, 0x1000, mapping(0x1000, 1, 0xC0000000), 0);  // a small page now
+  CHECK(iotlb.size() == 3);
+  CHECK(iotlb.invalidate(pages(5, 0x1FF000, 0x1FFFFF)) == 2);
+  CHECK(iotlb.find(1, 0x1000)->mapping.output_page == 0xC0000000);
+}
+
 TEST_CASE("IOTLB: addresses that differ in one bit up to bit 56 and requesters that differ in one bit are told apart") {
   IotlbArray iotlb({1, 128, Replacement::Lru});
   iotlb.fill(0, mapping(0, 1), 0);

@@ -51,6 +51,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(i.coherent_walk);
   CHECK_FALSE(i.esrtps);
   CHECK(i.version_major == 1);
+  CHECK(i.order == TranslationOrder::OutOfOrder);
   CHECK(i.context_cache.entries == 64);
   CHECK(i.context_cache.latency_cycles == 1);
   CHECK(i.iotlb.sets == 1);
@@ -58,6 +59,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(i.iotlb.policy == Replacement::Lru);
   CHECK(i.iotlb.ports == 1);
   CHECK(i.iotlb.latency_cycles == 2);
+  CHECK_FALSE(i.iotlb.superpage_pieces);
   CHECK(i.walk_cache.l2_entries == 64);
   CHECK(i.walk_cache.l3_entries == 32);
   CHECK(i.walk_cache.l4_entries == 16);
@@ -65,6 +67,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(i.walk_cache.latency_cycles == 1);
   CHECK(i.walker.slots == 8);
   CHECK(i.walker.cycles_per_level == 2);
+  CHECK_FALSE(i.walker.one_walk_per_superpage);
   CHECK(i.invalidation.decode_cycles == 10);
   CHECK(i.register_latency_cycles == 10);
 
@@ -150,6 +153,9 @@ TEST_CASE("each choice becomes its enumerator") {
   CHECK(set("iommu.0.iotlb.policy=fifo").iommus[0].iotlb.policy == Replacement::Fifo);
   CHECK(set("iommu.0.iotlb.policy=random").iommus[0].iotlb.policy == Replacement::Random);
   CHECK(set("iommu.0.iotlb.policy=plru").iommus[0].iotlb.policy == Replacement::Plru);
+  CHECK(set("iommu.0.order=in_order").iommus[0].order == TranslationOrder::InOrder);
+  CHECK(set("iommu.0.iotlb.superpage_pieces=true").iommus[0].iotlb.superpage_pieces);
+  CHECK(set("iommu.0.walker.one_walk_per_superpage=true").iommus[0].walker.one_walk_per_superpage);
   const std::string event = "[device.d]\n[[event]]\nat_ns = 1\ndevice = \"d\"\naction = ";
   CHECK(config_for("[device.d]\n[[event]]\nat_ns = 1\naction = \"invalidate_global\"\n").events.at(0).action ==
         EventAction::InvalidateGlobal);

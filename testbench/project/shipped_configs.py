@@ -21,6 +21,8 @@ SWITCHED_OFF = {
     "random-2mib": [(["ddi.max_leaf=4KiB"], ["iommu.0.iotlb.hit_ratio", "latency.p50_ns"])],
     "iotlb-thrash": [(["iommu.0.iotlb.ways=65"], ["iommu.0.iotlb.hits", "iommu.0.iotlb.evictions"])],
     "walker-contention": [(["iommu.0.walker.slots=16"], ["iommu.0.walker.waited_for_slot", "latency.p50_ns"])],
+    "in-order": [(["iommu.0.order=out_of_order"],
+                  ["masters.gen0.outcomes.hit.p90_ns", "masters.gen0.outcomes.hit.stages.order_wait.count"])],
     "forbidden-access": [(["device.stray.escape_percent=0"], ["masters.stray.faults"]),
                          (["device.writer.permissions=read_write"], ["masters.writer.faults"]),
                          (["device.detached.mapping=translate"], ["masters.detached.faults"]),
