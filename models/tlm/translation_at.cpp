@@ -142,7 +142,8 @@ void TranslationUnit::look_up_translation(Piece& piece) {
 TranslationUnit::Piece* TranslationUnit::walk_under_way(const Piece& piece) const {
   const core::Request& request = piece.flow.request();
   for (Piece* other : in_flight_) {
-    if (other->walking && other->flow.space().tag == piece.flow.space().tag &&
+    // One that waits in order has walked already.
+    if (other->flow.need() == core::TranslationFlow::Need::Walk && other->flow.space().tag == piece.flow.space().tag &&
         other->flow.request().address >> core::kPageShift == request.address >> core::kPageShift) {
       return other;
     }
