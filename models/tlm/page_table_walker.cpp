@@ -42,9 +42,9 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
             read_ended(*static_cast<Active*>(AccessPool::slot_of(payload).user), at);
           }) {
   require_picosecond_resolution();
-  const bool any_cache = std::any_of(config.cache.entries.begin() + 2, config.cache.entries.end(),
-                                     [](std::uint32_t entries) { return entries != 0; });
-  if (!any_cache) config_.cache_latency = 0;
+  caching_ = std::any_of(config.cache.entries.begin() + 2, config.cache.entries.end(),
+                         [](std::uint32_t entries) { return entries != 0; });
+  if (!caching_) config_.cache_latency = 0;
   memory.register_nb_transport_bw(this, &PageTableWalker::backward);
   using SC_CURRENT_USER_MODULE = PageTableWalker;
   SC_METHOD(run_due);
@@ -90,7 +90,7 @@ void PageTableWalker::release_active(Active& active) {
 core::Tick PageTableWalker::begin(Active& active, core::Tick now) {
   active.mark = now + config_.cache_latency;
   active.job->stages->charge(core::Stage::WalkCache, config_.cache_latency);
-  if (config_.cache_latency != 0) {
+  if (caching_) {
     if (const auto known = cache_.find(active.job->space, active.job->input)) active.walk.skip_to(*known);
   }
   return active.walk.done() ? active.mark : active.mark + config_.level_overhead;

@@ -108,6 +108,7 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void release_active(Active& active);
 
   WalkerConfig config_;
+  bool caching_ = false;  // some level has a cache; their look-up may take no time
   core::WalkCache cache_;
   core::Resource slots_;  // LT
   AccessPool pool_;

@@ -342,6 +342,21 @@ TEST_CASE("AT: a DMA that crosses a page is translated page by page") {
   expect_crossing(done);
 }
 
+TEST_CASE("Paging-structure caches whose look-up takes no time serve all the same") {
+  std::vector<Access> done(2);
+  RigConfig config;
+  config.walker.cache_latency = 0;
+  simulate(config, [&](Rig& rig) {
+    set_up(rig);
+    done[0] = read_of(0x400000);
+    done[1] = read_of(0x401000);
+    for (Access& access : done) rig.initiator.lt(access);
+  });
+  CHECK(done[0].ended - done[0].issued == 361000);
+  CHECK(done[1].outcome == OutcomeClass::Walk1);
+  CHECK(done[1].ended - done[1].issued == 105000);
+}
+
 TEST_CASE("Each timing parameter does what it says: doubling one changes the cold latency by its share") {
   struct Case {
     const char* name;
