@@ -9,6 +9,7 @@
 
 #include <random>
 
+#include "testbench/platform/new_simulation.h"
 #include "testbench/tlm/translation_rig.h"
 
 using namespace iommu;
@@ -122,7 +123,7 @@ class Script {
 };
 
 Run run(Mode mode, std::uint64_t seed, unsigned count, bool ordered = false) {
-  sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+  test::new_simulation();
   Run result;
   result.accesses.resize(count);
   Rig* self = nullptr;
@@ -220,7 +221,7 @@ TEST_CASE("With many requests in flight LT and AT agree on bytes, status and fau
     std::array<std::vector<Access>, 2> runs;
     std::array<std::map<std::uint8_t, unsigned>, 2> faults;
     for (const bool at : {false, true}) {
-      sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+      test::new_simulation();
       std::vector<Access>& accesses = runs[at];
       accesses.resize(kCount);
       Rig* self = nullptr;
@@ -263,7 +264,7 @@ TEST_CASE("With many requests in flight LT and AT agree on bytes, status and fau
 TEST_CASE("In order, many in flight, entries that change and invalidations: all end in order, and the stages sum") {
   for (const std::uint64_t seed : {12u, 13u, 14u, 15u}) {
     INFO("seed " << seed);
-    sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+    test::new_simulation();
     std::vector<Access> accesses(3000);
     Rig* self = nullptr;
     Rig rig("rig", small_caches(seed, true), [&] {
@@ -283,6 +284,7 @@ TEST_CASE("In order, many in flight, entries that change and invalidations: all 
         });
       }
       self->initiator.wait_all();
+      while (busy) wait(sc_core::sc_time(100, sc_core::SC_NS));
     });
     self = &rig;
     sc_core::sc_start();

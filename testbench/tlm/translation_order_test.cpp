@@ -9,6 +9,7 @@
 
 #include <deque>
 
+#include "testbench/platform/new_simulation.h"
 #include "testbench/tlm/translation_rig.h"
 
 using namespace iommu;
@@ -50,7 +51,7 @@ RigConfig in_order() {
 
 void simulate(const RigConfig& config, const std::function<void(Rig&)>& body,
               const std::function<void(Rig&)>& bind = nullptr) {
-  sc_core::sc_curr_simcontext = sc_core::sc_default_global_context = new sc_core::sc_simcontext;
+  test::new_simulation();
   Rig* self = nullptr;
   Rig rig("rig", config, [&] { body(*self); });
   self = &rig;
