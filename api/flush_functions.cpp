@@ -9,7 +9,6 @@ namespace iommu::api {
 
 namespace {
 
-constexpr std::uint64_t kWholeSpacePages = std::uint64_t{1} << 45;  // of the widest table
 /// Lists of more pages than this are flushed by one invalidation of the whole domain.
 constexpr ULONG kMostPages = RemappingDriver::kMostRanges;
 

@@ -20,8 +20,7 @@ NTSTATUS System::invalidate_device(PIOMMU_DMA_DEVICE dma_device) {
   const LockGuard lock(*domain->mutex);
   for (const Domain::Attachment& attachment : domain->attachments) {
     if (attachment.unit != *device->requester->pdo.unit) continue;
-    constexpr std::uint64_t kWholeSpace = std::uint64_t{1} << 45;  // pages of the widest table
-    return drivers_[attachment.unit]->invalidate(attachment.domain_id, 0, kWholeSpace, false);
+    return drivers_[attachment.unit]->invalidate(attachment.domain_id, 0, kWholeSpacePages, false);
   }
   return STATUS_SUCCESS;
 }
