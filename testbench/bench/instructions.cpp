@@ -1,0 +1,96 @@
+// Work for an instruction counter: COUNT 64-byte reads through an initiator with default statistics, the translation unit and a memory.
+//
+// usage: iommu-instructions CASE COUNT (no arguments: names the cases)
+//
+// What it does: one case, the same instructions in every run. What it does not do: count (scripts/measure-instructions does, as the difference of
+// two COUNTs).
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "testbench/bench/four_phase_memory.h"
+#include "testbench/bench/initiators.h"
+#include "testbench/bench/our_unit.h"
+
+namespace iommu::bench {
+namespace {
+
+struct Case {
+  const char* name;
+  bool walk;  ///< four entries read for each access; otherwise an IOTLB hit
+  bool at;    ///< non-blocking; otherwise blocking
+  bool four_phases;
+};
+constexpr Case kCases[] = {
+    {"lt_hit", false, false, false},
+    {"lt_walk", true, false, false},
+    {"at_early", false, true, false},
+    {"at_four_phases", false, true, true},
+};
+// 64 pages stay in the IOTLB, 1024 never do.
+constexpr std::uint64_t kPagesThatHit = 64;
+constexpr std::uint64_t kPagesThatMiss = 1024;
+constexpr std::uint32_t kOutstanding = 36;
+
+int run(const Case& which, std::uint64_t count) {
+  const std::uint64_t pages = which.walk ? kPagesThatMiss : kPagesThatHit;
+  sim::MemoryConfig memory_config;
+  memory_config.size_bytes = kMemoryBytes;
+  memory_config.bandwidth_mbytes_per_s = 25'600;
+  sim::Memory memory("memory", memory_config);
+  write_tables(memory, pages);
+  OurUnitConfig config = which.walk ? always_walks() : OurUnitConfig();
+  config.unit.exact_responses = which.four_phases;
+  OurUnit ours("ours", config);
+  std::unique_ptr<FourPhaseMemory> four_phases;
+  if (which.four_phases) {
+    four_phases = std::make_unique<FourPhaseMemory>("four_phases", memory);
+    ours.unit.memory.bind(four_phases->socket);
+  } else {
+    ours.unit.memory.bind(memory.socket);
+  }
+  ours.unit.structures.bind(memory.socket);
+  ours.walker.memory.bind(memory.socket);
+
+  std::unique_ptr<LtInitiator> lt;
+  std::unique_ptr<AtInitiator> at;
+  if (!which.at) {
+    lt = std::make_unique<LtInitiator>("initiator", pages);
+    lt->socket.bind(ours.unit.dma);
+  } else {
+    at = std::make_unique<AtInitiator>("initiator", pages, kOutstanding, which.four_phases);
+    at->socket.bind(ours.unit.dma);
+  }
+  sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  ours.enable();
+  if (lt != nullptr) lt->run(count);
+  if (at != nullptr) at->run(count);
+
+  const sim::DmaStatistics& statistics = lt != nullptr ? lt->statistics : at->statistics;
+  const auto outcome = which.walk ? core::OutcomeClass::Walk4 : core::OutcomeClass::Hit;
+  const std::uint64_t as_said = statistics.by_outcome[static_cast<std::size_t>(outcome)].count();
+  const bool good = statistics.requests == count && statistics.faults == 0 && as_said + 2 * kPagesThatHit >= count &&
+                    statistics.stage_sum_mismatches == 0;
+  if (!good) {
+    std::fprintf(stderr, "%s: of %llu DMAs %llu were what the case says\n", which.name,
+                 static_cast<unsigned long long>(count), static_cast<unsigned long long>(as_said));
+  }
+  return good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace iommu::bench
+
+int sc_main(int argc, char** argv) {
+  using namespace iommu::bench;
+  if (argc != 3) {
+    for (const Case& known : kCases) std::printf("%s\n", known.name);
+    return argc == 1 ? 0 : 2;
+  }
+  for (const Case& known : kCases) {
+    if (std::strcmp(known.name, argv[1]) == 0) return run(known, std::strtoull(argv[2], nullptr, 10));
+  }
+  std::fprintf(stderr, "iommu-instructions: no case '%s'\n", argv[1]);
+  return 2;
+}
