@@ -107,6 +107,7 @@ struct WalkCacheConfig {
 struct WalkerConfig {
   unsigned slots = 0;
   unsigned cycles_per_level = 0;
+  unsigned reply_cycles = 0;
   bool one_walk_per_superpage = false;
 };
 
@@ -138,7 +139,9 @@ struct IommuConfig {
   bool esrtps = false;
   unsigned version_major = 0;
   unsigned register_latency_cycles = 0;
-  TranslationOrder order{};  ///< of the requests of one device
+  TranslationOrder order{};
+  unsigned order_reads = 0;   ///< in_order only; 0: without limit
+  unsigned order_writes = 0;  ///< in_order only; 0: without limit  ///< of the requests of one device
   ContextCacheConfig context_cache;
   IotlbConfig iotlb;
   WalkCacheConfig walk_cache;

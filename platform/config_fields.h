@@ -57,6 +57,8 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("esrtps", c.esrtps);
   visit("version_major", c.version_major);
   visit("order", c.order);
+  visit("order_reads", c.order_reads);
+  visit("order_writes", c.order_writes);
   visit("context_cache.entries", c.context_cache.entries);
   visit("context_cache.latency_cycles", c.context_cache.latency_cycles);
   visit("iotlb.sets", c.iotlb.sets);
@@ -72,6 +74,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("walk_cache.latency_cycles", c.walk_cache.latency_cycles);
   visit("walker.slots", c.walker.slots);
   visit("walker.cycles_per_level", c.walker.cycles_per_level);
+  visit("walker.reply_cycles", c.walker.reply_cycles);
   visit("walker.one_walk_per_superpage", c.walker.one_walk_per_superpage);
   visit("invalidation.decode_cycles", c.invalidation.decode_cycles);
   visit("register_latency_cycles", c.register_latency_cycles);

@@ -212,6 +212,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   walker.cache_latency = cycles(c, c.walk_cache.latency_cycles);
   walker.cache.entries = {
       0, 0, c.walk_cache.l2_entries, c.walk_cache.l3_entries, c.walk_cache.l4_entries, c.walk_cache.l5_entries};
+  walker.reply = cycles(c, c.walker.reply_cycles);
   walker.one_walk_per_superpage = c.walker.one_walk_per_superpage;
   made.walker = std::make_unique<sim::PageTableWalker>((name + "_walker").c_str(), walker);
   made.walker->memory.bind(bus->initiators);
@@ -223,6 +224,8 @@ void Machine::build_iommu(const IommuConfig& c) {
   unit.decode = cycles(c, c.invalidation.decode_cycles);
   unit.register_latency = cycles(c, c.register_latency_cycles);
   unit.in_order = c.order == TranslationOrder::InOrder;
+  unit.order_reads = c.order_reads;
+  unit.order_writes = c.order_writes;
   auto front_end = std::make_unique<vtd::FrontEnd>(capabilities);
   made.front_end = front_end.get();
   made.unit = std::make_unique<sim::TranslationUnit>(name.c_str(), unit, std::move(front_end));

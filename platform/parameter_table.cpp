@@ -181,6 +181,12 @@ void add_iommu(std::vector<Parameter>& t) {
              "Order in which one device's translated requests leave the IOMMU: each when it is ready, or as they "
              "came, so that a hit behind a miss waits; then a miss without a free walker also holds up the "
              "device's later look-ups."));
+  const auto ordered = [](Parameter p) { return only_if({{"order", "in_order", false}}, std::move(p)); };
+  t.push_back(ordered(integer("iommu.*.order_reads", 0, 65536, "0",
+                              "Reads of one device that can be between their look-up and their leaving; the look-ups "
+                              "of those behind wait. 0: without limit.")));
+  t.push_back(ordered(integer("iommu.*.order_writes", 0, 65536, "0",
+                              "The same of writes. 1: each miss holds up all look-ups behind it.")));
   t.push_back(integer("iommu.*.context_cache.entries", 0, 65536, "64", "Entries of the context cache; 0: none."));
   t.push_back(cycles("iommu.*.context_cache.latency_cycles", "1", "Time of a context-cache look-up."));
   t.push_back(integer("iommu.*.iotlb.sets", 1, 65536, "1", "Sets of the IOTLB; a power of two."));
@@ -203,6 +209,8 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(integer("iommu.*.walker.slots", 1, 4096, "8", "Walks that can be under way at once."));
   t.push_back(cycles("iommu.*.walker.cycles_per_level", "2",
                      "Time that the walker takes for each level besides the memory read."));
+  t.push_back(cycles("iommu.*.walker.reply_cycles", "0",
+                     "Time from a walk's end to its request, while the walker's slot is free already."));
   t.push_back(flag("iommu.*.walker.one_walk_per_superpage", "false",
                    "At most one walk is under way for each 2 MiB of a domain; the others wait for it."));
   t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",

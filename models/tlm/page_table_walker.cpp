@@ -16,7 +16,7 @@ std::uint64_t region_of(const WalkJob& job) {
 
 // One walk under way. `mark` is the time up to which its stages are charged.
 struct PageTableWalker::Active {
-  enum class Next : std::uint8_t { Read, Finish };
+  enum class Next : std::uint8_t { Read, Finish, Reply };
 
   WalkJob* job = nullptr;
   WalkClient* client = nullptr;
@@ -137,8 +137,9 @@ void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
   }
   slots_.release(start, at);
   if (config_.one_walk_per_superpage) region_until_[region_of(job)] = at;
+  job.stages->charge(core::Stage::WalkReply, config_.reply);
   job.outcome = active.walk.outcome();
-  job.end = at;
+  job.end = at + config_.reply;
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
   release_active(active);
 }
@@ -210,23 +211,31 @@ void PageTableWalker::run_due() {
 
 void PageTableWalker::handle(Active& active) {
   fill_cache(active);
-  if (active.next == Active::Next::Finish) {
-    finish(active);
-    return;
-  }
+  if (active.next == Active::Next::Finish) return finish(active);
+  if (active.next == Active::Next::Reply) return reply(active);
   active.slot->prepare(::tlm::TLM_READ_COMMAND, active.walk.entry_address(), 8);
   if (const auto ended = initiator_.issue(*active.slot)) read_ended(active, *ended);
 }
 
+// The walk is over: its slot is free, and its reply on its way.
 void PageTableWalker::finish(Active& active) {
+  active.started = false;
+  --active_count_;
+  if (config_.reply == 0) return reply(active);
+  active.job->stages->charge(core::Stage::WalkReply, config_.reply);
+  active.next = Active::Next::Reply;
+  queue_.push(now_ticks() + config_.reply, &active);
+  start_waiting();
+}
+
+void PageTableWalker::reply(Active& active) {
   WalkJob& job = *active.job;
   WalkClient& client = *active.client;
   job.outcome = active.walk.outcome();
   job.end = now_ticks();
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
   release_active(active);
-  --active_count_;
-  start_waiting();
+  if (config_.reply == 0) start_waiting();
   client.walk_done(job);
 }
 

@@ -61,6 +61,7 @@ struct WalkerConfig {
   std::uint32_t slots = 8;           ///< walks at the same time; 0: without limit
   core::Tick level_overhead = 2000;  ///< before the read of each level's entry
   core::Tick cache_latency = 1000;   ///< of one look-up in the paging-structure caches; 0 when all are off
+  core::Tick reply = 0;              ///< from a walk's end, when its slot is free again, to walk_done()
   core::WalkCacheConfig cache;
   /// At most one walk at a time for each 2 MiB region of a domain; the others wait for it without taking a slot.
   bool one_walk_per_superpage = false;
@@ -100,6 +101,7 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void start(Active& active);
   void handle(Active& active);
   void finish(Active& active);
+  void reply(Active& active);
   [[nodiscard]] bool may_start(const Active& active) const;
   void start_waiting();
   core::Tick region_free(const WalkJob& job, core::Tick now);

@@ -47,6 +47,7 @@ struct TranslationUnit::Transaction {
   int port = 0;
   core::Request request;
   std::vector<Piece*> pieces;
+  bool ahead = false;     ///< in order: has made its first look-up, and counts among those not yet delivered
   std::size_t begun = 0;  ///< pieces that have been translated; the next one is being translated
   std::size_t open = 0;   ///< pieces that have not ended
   core::Tick end = 0;
@@ -61,9 +62,12 @@ struct TranslationUnit::Upstream {
   std::deque<Transaction*> undelivered;  ///< oldest first
   std::deque<Piece*> look_ups;           ///< wait until the one that has missed has a slot
   Piece* missing = nullptr;              ///< has missed; its walk has no slot yet
+  Piece* woken = nullptr;                ///< of `look_ups`: about to try again
+  std::array<std::uint32_t, 2> ahead{};  ///< reads, writes: looked up and not delivered
   // In order, LT: the same as times.
   core::Tick look_ups_from = 0;
   core::Tick delivered_until = 0;
+  std::array<std::deque<core::Tick>, 2> deliveries;  ///< reads, writes: of the last ones, as many as can be ahead
 };
 
 }  // namespace iommu::sim

@@ -122,6 +122,7 @@ TranslationUnit::Transaction* TranslationUnit::take_transaction(::tlm::tlm_gener
   if (transaction.extension != nullptr) transaction.extension->clear_report();
   transaction.port = port;
   transaction.request = request_of(payload);
+  transaction.ahead = false;
   transaction.end = now;
   split(transaction, now);
   ++counters_.requests;

@@ -51,6 +51,10 @@ struct TranslationUnitConfig {
   /// gone on to memory or have been blocked. And they are looked up in order as far as misses go: between a miss and the
   /// moment its walk has a slot, no other look-up of the port begins. Both waits are Stage::OrderWait.
   bool in_order = false;
+  /// In order: how many of a port's reads, and of its writes, can be between their first look-up and their delivery; the
+  /// look-ups of those behind wait (Stage::OrderWait). 0: without limit; 1: a miss holds up every look-up behind it.
+  std::uint32_t order_reads = 0;
+  std::uint32_t order_writes = 0;
 };
 
 struct TranslationCounters {
@@ -118,6 +122,10 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
 
   // Order within a port (in_order only).
   [[nodiscard]] Upstream& upstream_of(const Piece& piece);
+  [[nodiscard]] static bool is_write(const Piece& piece);
+  [[nodiscard]] bool needs_no_place(const Piece& piece);
+  [[nodiscard]] bool must_wait_for_place(const Piece& piece);
+  [[nodiscard]] std::uint32_t ahead_limit(bool write) const;
   void order_look_up(Piece& piece);
   void order_delivery(Piece& piece);
   bool may_look_up(Piece& piece);
