@@ -92,8 +92,6 @@ MUTANTS = [
     m("LT forgets when the one before was delivered", "models/tlm/translation_order.cpp", "  upstream.delivered_until = piece.at;\n", "", TIMED),
     m("a blocked or delivered read keeps its place", "models/tlm/translation_order.cpp", "--upstream.ahead[is_write(*transaction.pieces.front())];",
       "static_cast<void>(upstream);", TIMED),
-    m("the oldest DMA waits for a place", "models/tlm/translation_order.cpp",
-      "return piece.transaction->ahead || upstream_of(piece).undelivered.front() == piece.transaction;", "return piece.transaction->ahead;", TIMED),
     m("a walk keeps its slot until its reply has arrived", "models/tlm/page_table_walker.cpp", "  slots_.release(start, at);\n",
       "  slots_.release(start, at + config_.reply);\n", TIMED),
     m("what waits in order and is invalidated waits on", "models/tlm/translation_control.cpp",
