@@ -60,6 +60,8 @@ struct MemoryConfig {
   double latency_ns = 0;
   double bandwidth_gbytes_per_s = 0;  ///< 10^9 bytes a second per channel; 0 = unlimited
   unsigned channels = 0;
+  double refresh_interval_ns = 0;  ///< 0: no refresh
+  double refresh_ns = 0;           ///< less than the interval
 };
 
 struct BusConfig {

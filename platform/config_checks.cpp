@@ -209,6 +209,12 @@ class Checker {
   }
 
   void check_memory() {
+    const MemoryConfig& memory = config_.memory;
+    if (memory.refresh_ns > 0 && memory.refresh_ns >= memory.refresh_interval_ns) {
+      add("memory.refresh_ns",
+          "memory.refresh_ns = " + number_text(memory.refresh_ns) +
+              ": must be less than memory.refresh_interval_ns = " + number_text(memory.refresh_interval_ns));
+    }
     for (const IommuConfig& iommu : config_.iommus) {
       if (config_.memory.size_bytes > std::uint64_t{1} << iommu.host_address_bits) {
         add("memory.size_bytes", "memory.size_bytes = " + quote(size_text(config_.memory.size_bytes)) +

@@ -21,6 +21,8 @@ void visit_platform(C& c, Visit&& visit) {
   visit("memory.latency_ns", c.memory.latency_ns);
   visit("memory.bandwidth_gbytes_per_s", c.memory.bandwidth_gbytes_per_s);
   visit("memory.channels", c.memory.channels);
+  visit("memory.refresh_interval_ns", c.memory.refresh_interval_ns);
+  visit("memory.refresh_ns", c.memory.refresh_ns);
   visit("bus.latency_ns", c.bus.latency_ns);
   visit("host.access_ns", c.host.access_ns);
   visit("ddi.max_leaf", c.ddi.max_leaf);

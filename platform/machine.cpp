@@ -150,6 +150,8 @@ Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.mem
   memory_config.bandwidth_mbytes_per_s =
       static_cast<std::uint64_t>(std::llround(config.memory.bandwidth_gbytes_per_s * 1000.0));
   memory_config.channels = config.memory.channels;
+  memory_config.refresh_interval = to_picoseconds(config.memory.refresh_interval_ns);
+  memory_config.refresh = to_picoseconds(config.memory.refresh_ns);
   memory = std::make_unique<sim::Memory>("memory", memory_config);
 
   sim::HostConfig host_config;

@@ -121,6 +121,10 @@ void add_platform(std::vector<Parameter>& t) {
                      "Bandwidth of each channel in 10^9 bytes a second; 0: unlimited."));
   t.push_back(integer("memory.channels", 1, 64, "1",
                       "Transfers that can move their bytes at the same time; each takes whichever channel is free."));
+  t.push_back(duration("memory.refresh_interval_ns", kMaxLatencyNs, "0",
+                       "From one refresh of memory to the next (tREFI); 0: none."));
+  t.push_back(duration("memory.refresh_ns", kMaxLatencyNs, "0",
+                       "Length of a refresh (tRFC), during which nothing begins; less than the interval."));
   t.push_back(
       duration("bus.latency_ns", kMaxLatencyNs, "5", "Time that the bus adds to each transaction that crosses it."));
   t.push_back(

@@ -228,6 +228,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
                       {"bytes_read", memory.bytes_read},
                       {"bytes_written", memory.bytes_written},
                       {"refused", memory.refused},
+                      {"refresh_waits", memory.refresh_waits},
                       {"wait_ns", nanoseconds(memory.wait)},
                       {"busy_ns", nanoseconds(memory.busy)},
                       {"out_of_order_arrivals", machine.memory->out_of_order()},

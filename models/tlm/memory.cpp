@@ -102,6 +102,15 @@ void Memory::move(::tlm::tlm_generic_payload& payload) const {
   }
 }
 
+// `now`, or the end of the refresh that is under way then.
+core::Tick Memory::after_refresh(core::Tick now) {
+  if (config_.refresh_interval == 0 || now < config_.refresh_interval) return now;
+  const core::Tick into = now % config_.refresh_interval;
+  if (into >= config_.refresh) return now;
+  ++counters_.refresh_waits;
+  return now + (config_.refresh - into);
+}
+
 void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   payload.set_dmi_allowed(bytes_ != nullptr);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
@@ -120,7 +129,7 @@ void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_t
   // A byte takes 10^6 / rate picoseconds; 2^32 bytes times 10^6 stay below 2^64.
   const core::Tick occupancy = rate == 0 ? 0 : (length * 1'000'000 - 1) / rate + 1;
   const core::Tick now = now_ticks(delay);
-  const core::Tick wait = channels_.reserve(now, occupancy) - now;
+  const core::Tick wait = channels_.reserve(after_refresh(now), occupancy) - now;
   delay += to_sc_time(wait + config_.latency + occupancy);
   if (auto* extension = payload.get_extension<DmaExtension>()) extension->wait += wait;
   counters_.wait += wait;

@@ -1,12 +1,12 @@
 // Main memory: bytes, latency and bandwidth.
 //
 // What it does: one reserved mapping of the host for all of its addresses, of which only touched pages cost anything;
-// answers blocking, non-blocking (completed early), debug and direct (DMI) access. What it does not do: rows, banks,
-// refresh, or channels bound to addresses: a transaction takes whichever channel is free first.
+// answers blocking, non-blocking (completed early), debug and direct (DMI) access; refreshes all of it at once, at fixed
+// times. What it does not do: rows, banks, or channels bound to addresses: a transaction takes whichever channel is free first.
 //
 // Time of a transaction that arrives at `now`: it starts when a channel is free, and ends at
 //   start + latency + occupancy,  occupancy = bytes / bandwidth, rounded up to a picosecond once.
-// The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
+// During a refresh nothing starts: what arrives then does so at the refresh's end. The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
 // channel.
 #pragma once
 
@@ -25,6 +25,9 @@ struct MemoryConfig {
   core::Tick latency = 70'000;               ///< from arrival at a free channel to the first byte
   std::uint64_t bandwidth_mbytes_per_s = 0;  ///< 10^6 bytes a second of each channel; 0: without limit
   std::uint32_t channels = 1;                ///< transactions whose bytes move at the same time; 0: without limit
+  core::Tick refresh_interval =
+      0;                   ///< from one refresh's begin to the next, the first at this time (JEDEC tREFI); 0: none
+  core::Tick refresh = 0;  ///< one refresh's length, less than the interval (JEDEC tRFC)
 };
 
 struct MemoryCounters {
@@ -33,8 +36,9 @@ struct MemoryCounters {
   std::uint64_t bytes_read = 0;
   std::uint64_t bytes_written = 0;  ///< disabled bytes included: they take their time
   std::uint64_t refused = 0;        ///< answered with an error
-  core::Tick wait = 0;              ///< ticks that transactions waited for a channel
+  core::Tick wait = 0;              ///< ticks that transactions waited for a channel or a refresh
   core::Tick busy = 0;              ///< ticks that channels moved bytes
+  std::uint64_t refresh_waits = 0;  ///< transactions that arrived during a refresh; their wait is in `wait`
 };
 
 /// Untimed access (core::PhysicalMemory, and transport_dbg) neither counts nor waits.
@@ -66,6 +70,7 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   [[nodiscard]] bool contains(core::Address address, std::uint64_t bytes) const;
   [[nodiscard]] ::tlm::tlm_response_status check(const ::tlm::tlm_generic_payload& payload) const;
   void move(::tlm::tlm_generic_payload& payload) const;
+  core::Tick after_refresh(core::Tick now);
 
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,

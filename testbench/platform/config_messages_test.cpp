@@ -288,6 +288,10 @@ TEST_CASE("values that contradict each other: IOMMU") {
 }
 
 TEST_CASE("values that contradict each other: memory and devices") {
+  CHECK(message_for("[memory]\nrefresh_interval_ns = 100\nrefresh_ns = 100\n" + kDevice) ==
+        "s.toml:3:14: memory.refresh_ns = 100: must be less than memory.refresh_interval_ns = 100");
+  CHECK(message_for("[memory]\nrefresh_ns = 0.5\n" + kDevice) ==
+        "s.toml:2:14: memory.refresh_ns = 0.5: must be less than memory.refresh_interval_ns = 0");
   CHECK(message_for("[iommu.0]\nhost_address_bits = 35\n" + kDevice) ==
         "s.toml: memory.size_bytes = \"64GiB\": beyond the 35 bits of iommu.0.host_address_bits");
   CHECK(message_for("[memory]\nsize_bytes = \"16MiB\"\n[device.d]\nwindow_bytes = \"16MiB\"\n") ==

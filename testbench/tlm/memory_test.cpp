@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "testbench/platform/new_simulation.h"
 #include "testbench/tlm/transactor.h"
 
 using namespace iommu;
@@ -49,6 +50,23 @@ struct Bench {
 };
 
 }  // namespace
+
+TEST_CASE("memory: what arrives during a refresh begins at its end") {
+  for (const core::Tick refresh : {core::Tick{350'000}, core::Tick{700'000}}) {
+    test::new_simulation();
+    MemoryConfig config = plain();
+    config.refresh_interval = 7'800'000;
+    config.refresh = refresh;
+    Bench b(config);
+    CHECK(b.write(0x10000, 64) == 102'500);  // the first refresh begins at 7.8 us
+    CHECK(b.write(0x10000, 64, 7'799'999) == 7'902'499);
+    CHECK(b.write(0x10000, 64, 7'800'000) == 7'800'000 + refresh + 102'500);
+    CHECK(b.write(0x10000, 64, 15'600'000 + refresh - 1) == 15'600'000 + refresh + 102'500);
+    CHECK(b.write(0x10000, 64, 23'400'000 + refresh) == 23'400'000 + refresh + 102'500);
+    CHECK(b.memory.counters().refresh_waits == 2);
+    CHECK(b.memory.counters().wait == refresh + 1);
+  }
+}
 
 TEST_CASE("memory: latency plus the bytes' own time, rounded up once") {
   Bench b(plain());
