@@ -68,6 +68,10 @@ struct BusConfig {
   double latency_ns = 0;
 };
 
+struct StatisticsConfig {
+  bool histograms = false;
+};
+
 struct HostConfig {
   double access_ns = 0;  ///< CPU time per register or memory access, on top of the transaction's own
 };
@@ -156,7 +160,8 @@ struct GeneratorConfig {
   std::uint64_t window_bytes = 0;  ///< a multiple of 4 KiB
   std::uint64_t transfer_bytes = 0;
   std::uint64_t stride_bytes = 0;  ///< Strided only
-  std::uint64_t count = 0;
+  std::uint64_t count = 0;         ///< the warm-up included
+  std::uint64_t warmup_count = 0;  ///< less than count
   double gap_ns = 0;
   double write_percent = 0;
   double start_ns = 0;
@@ -229,6 +234,7 @@ struct Config {
   BusConfig bus;
   HostConfig host;
   DdiConfig ddi;
+  StatisticsConfig statistics;
   std::vector<IommuConfig> iommus;  ///< at least one
   std::vector<DeviceConfig> devices;
   std::vector<EventConfig> events;

@@ -163,6 +163,11 @@ class Checker {
                                       ": more than " + key +
                                       "window_bytes = " + std::to_string(generator.window_bytes));
     }
+    if (generator.warmup_count >= generator.count) {
+      add(key + "warmup_count", key + "warmup_count = " + std::to_string(generator.warmup_count) +
+                                    ": leaves nothing to count; allowed: less than " + key +
+                                    "count = " + std::to_string(generator.count));
+    }
     if (generator.pattern == Pattern::Strided && generator.stride_bytes > generator.window_bytes) {
       add(key + "stride_bytes", key + "stride_bytes = " + std::to_string(generator.stride_bytes) + ": more than " +
                                     key + "window_bytes = " + std::to_string(generator.window_bytes));

@@ -33,6 +33,7 @@ void visit_platform(C& c, Visit&& visit) {
   visit("ddi.dma_guard", c.ddi.dma_guard);
   visit("ddi.dma_guard_policy", c.ddi.dma_guard_policy);
   visit("ddi.screen_locked", c.ddi.screen_locked);
+  visit("statistics.histograms", c.statistics.histograms);
 }
 
 template <class C, class Visit>
@@ -106,6 +107,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("transfer_bytes", c.generator.transfer_bytes);
   visit("stride_bytes", c.generator.stride_bytes);
   visit("count", c.generator.count);
+  visit("warmup_count", c.generator.warmup_count);
   visit("gap_ns", c.generator.gap_ns);
   visit("write_percent", c.generator.write_percent);
   visit("start_ns", c.generator.start_ns);

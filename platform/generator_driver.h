@@ -13,7 +13,7 @@ class GeneratorDriver final : public DeviceDriver {
   /// Throws ConfigError when memory has no room for the window.
   GeneratorDriver(Machine& machine, std::size_t index);
 
-  [[nodiscard]] std::uint64_t work_done() const override { return device().generator->counters().completed; }
+  [[nodiscard]] std::uint64_t work_done() const override { return device().generator->ended(); }
   [[nodiscard]] std::uint64_t work_total() const override { return device().config->generator.count; }
   void add_results(nlohmann::ordered_json& of_master, nlohmann::ordered_json& payload) const override;
 

@@ -171,10 +171,34 @@ Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.mem
   for (const IommuConfig& iommu : config.iommus) build_iommu(iommu);
   devices.reserve(config.devices.size());
   for (const DeviceConfig& device : config.devices) build_device(device);
+  expect_warm_up();
   build_system();
 }
 
 Machine::~Machine() = default;
+
+// Each generator's link begins with it; what they share begins with the last of them.
+void Machine::expect_warm_up() {
+  for (DeviceInstance& device : devices) {
+    if (device.generator == nullptr || device.config->generator.warmup_count == 0) continue;
+    ++warming_up_;
+    device.generator->on_warm([this, link = device.link.get()] {
+      if (link != nullptr) link->restart_counters();
+      if (--warming_up_ == 0) restart_counters();
+    });
+  }
+}
+
+void Machine::restart_counters() {
+  counted_from_ = sim::now_ticks();
+  bus->restart_counters();
+  memory->restart_counters();
+  for (const IommuInstance& iommu : iommus) {
+    iommu.unit->restart_counters();
+    iommu.iotlb->restart_counters();
+    iommu.walker->restart_counters();
+  }
+}
 
 void Machine::build_iommu(const IommuConfig& c) {
   const std::string name = "iommu_" + c.name;
@@ -253,6 +277,7 @@ void Machine::build_device(const DeviceConfig& d) {
     // Devices draw from streams of their own.
     master.pattern = pattern_of(g, config.seed + 0x9E3779B97F4A7C15ULL * index);
     master.count = g.count;
+    master.warmup = g.warmup_count;
     master.outstanding = d.outstanding;
     master.gap = to_picoseconds(g.gap_ns);
     master.start = to_picoseconds(g.start_ns);

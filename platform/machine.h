@@ -83,6 +83,13 @@ class Machine {
   std::unique_ptr<api::System> system;
   std::vector<api::Diagnostic> diagnostics;  ///< of system software, in order
 
+  /// The counters of bus, memory and IOMMUs begin anew; devices and system software have their own.
+  void restart_counters();
+  /// Some device has a warm-up that is not over.
+  [[nodiscard]] bool warming_up() const { return warming_up_ != 0; }
+  /// When they last did.
+  [[nodiscard]] core::Tick counted_from() const { return counted_from_; }
+
   /// What a driver passes to CreateDevice for device number `index`.
   [[nodiscard]] PDEVICE_OBJECT pdo(std::size_t index) const;
 
@@ -92,7 +99,10 @@ class Machine {
   void build_device(const DeviceConfig& device);
   void connect_dma(DeviceInstance& device, sim::TranslationUnit& unit);
   void build_system();
+  void expect_warm_up();
 
+  core::Tick counted_from_ = 0;
+  std::size_t warming_up_ = 0;  // generators
   std::unique_ptr<Ports> ports_;
 };
 

@@ -148,6 +148,8 @@ void add_platform(std::vector<Parameter>& t) {
       choice("ddi.dma_guard_policy", {"block_always", "block_until_unlock", "allow_all"}, "\"block_until_unlock\"",
              "When DMA Guard keeps external devices from pass-through: always, while the screen is locked, never."));
   t.push_back(flag("ddi.screen_locked", "false", "The screen is locked at the start."));
+  t.push_back(flag("statistics.histograms", "false",
+                   "Results have each device's latency histogram: pairs of ns (exact to 0.8 %) and count."));
 }
 
 void add_iommu(std::vector<Parameter>& t) {
@@ -279,6 +281,10 @@ void add_device(std::vector<Parameter>& t) {
       {{"kind", "generator"}, {"pattern", "strided"}},
       size("device.*.stride_bytes", 1, kTiB, "4096", "Distance of successive accesses; wraps at the window's end.")));
   t.push_back(only_if(generator, integer("device.*.count", 1, 1'000'000'000'000, "10000", "Number of accesses.")));
+  t.push_back(only_if(
+      generator, integer("device.*.warmup_count", 0, 1'000'000'000'000, "0",
+                         "First accesses that are made but not counted; counters of IOMMUs, memory and bus begin anew "
+                         "when every device has made its own.")));
   t.push_back(only_if(
       generator, duration("device.*.gap_ns", kMaxLatencyNs, "0", "Time between the starts of two accesses at least.")));
   t.push_back(only_if(generator, number("%", "device.*.write_percent", 0, 100, "0",

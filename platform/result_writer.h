@@ -6,10 +6,12 @@
 //
 // The measured part, as Simulation::run returns it:
 //   simulated_ns, requests, faults
+//   requests_per_us  completions of all masters, from the first that began (or ended its warm-up) to the last end
+//   counted_from_ns  when the counters of iommu, memory and bus began: 0, or when all warm-ups were over
 //   latency   summary (latency_json) of all requests, end to end
 //   stages    { stage: summary and "share" of the whole time }
 //   outcomes  { hit, merged, walk, fault...: summary, may have "stages" }
-//   masters   { device: { requests, bytes, faults, latency, stages, outcomes } }
+//   masters   { device: { requests, bytes, faults, rate_per_us, gbit_per_s, latency, histogram (when asked for), stages, outcomes } }
 //   iommu     { "0": { counters } }
 //   memory, bus, host, payload { counters }
 //   ddi       { function: { calls, failures, latency, registers and memory { reads, writes } }, outside_of_calls: the last two }

@@ -1,5 +1,6 @@
 #include "platform/results.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -154,6 +155,33 @@ ordered_json link_json(const sim::PcieLink& link) {
           {"waited_for_credits", counters.waited_for_credits}};
 }
 
+// Per us, and payload in 10^9 bits a second.
+void add_rate(ordered_json& json, std::uint64_t requests, std::uint64_t bytes, core::Tick time) {
+  const double ns = nanoseconds(time);
+  json["rate_per_us"] = time == 0 ? 0.0 : static_cast<double>(requests) * 1000.0 / ns;
+  json["gbit_per_s"] = time == 0 ? 0.0 : static_cast<double>(bytes) * 8.0 / ns;
+}
+
+ordered_json histogram_json(const core::LatencyHistogram& histogram) {
+  ordered_json buckets = ordered_json::array();
+  histogram.visit_buckets([&](core::Tick value, std::uint64_t count) {
+    buckets.push_back(ordered_json::array({nanoseconds(value), count}));
+  });
+  return buckets;
+}
+
+// Of all masters together: from the first that began to the last that ended.
+core::Tick common_time(const std::vector<std::unique_ptr<DeviceDriver>>& drivers) {
+  core::Tick begin = ~core::Tick{0};
+  core::Tick end = 0;
+  for (const auto& driver : drivers) {
+    const sim::DmaStatistics& statistics = driver->device().statistics();
+    begin = std::min(begin, statistics.rate_begin());
+    end = std::max(end, statistics.last_end);
+  }
+  return end > begin ? end - begin : 0;
+}
+
 ordered_json access_json(const sim::HostAccessCounters& counters) {
   return {{"reads", counters.reads}, {"writes", counters.writes}, {"bytes", counters.bytes}};
 }
@@ -186,14 +214,18 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
   sim::DmaStatistics all;
   ordered_json masters = ordered_json::object();
   ordered_json payload = {{"checked", 0}, {"corrupted", 0}};
+  std::uint64_t rate_requests = 0;
   for (const auto& driver : drivers) {
     const sim::DmaStatistics& statistics = driver->device().statistics();
     merge(all, statistics);
+    rate_requests += statistics.rate_requests();
     ordered_json master = {
         {"requests", statistics.requests}, {"bytes", statistics.bytes}, {"faults", statistics.faults}};
     master["finished"] = driver->finished();
+    add_rate(master, statistics.rate_requests(), statistics.rate_bytes(), statistics.rate_time());
     master["faults_by_reason"] = reasons_json(statistics.faults_by_reason);
     master["latency"] = latency_json(statistics.latency);
+    if (machine.config.statistics.histograms) master["histogram"] = histogram_json(statistics.latency);
     master["outcomes"] = outcomes_json(statistics);
     master["stages"] = stages_json(statistics);
     if (driver->device().link != nullptr) master["link"] = link_json(*driver->device().link);
@@ -213,7 +245,9 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
   result["bytes"] = all.bytes;
   result["faults"] = all.faults;
   result["stage_sum_mismatches"] = all.stage_sum_mismatches;
-  result["requests_per_us"] = end == 0 ? 0.0 : static_cast<double>(all.requests) / (nanoseconds(end) / 1000.0);
+  const core::Tick time = common_time(drivers);
+  result["requests_per_us"] = time == 0 ? 0.0 : static_cast<double>(rate_requests) * 1000.0 / nanoseconds(time);
+  result["counted_from_ns"] = nanoseconds(machine.counted_from());
   result["latency"] = latency_json(all.latency);
   result["stages"] = stages_json(all);
   result["outcomes"] = outcomes_json(all);

@@ -68,6 +68,11 @@ class RealSimulation final : public Simulation {
       machine_.diagnostics.push_back({api::Severity::Warning, "driver", "device " + driver->device().config->name,
                                       "had not finished when the simulation ended"});
     }
+    if (machine_.warming_up()) {
+      machine_.diagnostics.push_back({api::Severity::Warning, "warm-up", "",
+                                      "was not over when the simulation ended: counters of IOMMUs, memory and bus "
+                                      "include it"});
+    }
     if (all_finished()) machine_.system->report_leftovers();
     report_missed_events();
     return measured_part(machine_, drivers_, end);

@@ -45,6 +45,7 @@ class ContextCache {
     return gone;
   }
   [[nodiscard]] const ContextCacheCounters& counters() const { return counters_; }
+  void restart_counters() { counters_ = ContextCacheCounters(); }
 
  private:
   struct Entry {

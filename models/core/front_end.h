@@ -96,6 +96,9 @@ class FrontEnd {
   /// Warm reset keeps the sticky fault state, cold does not. Caches are the owner's to clear.
   virtual void reset(bool warm) = 0;
 
+  /// Of what the front end itself counts.
+  virtual void restart_counters() {}
+
   // Commands. The owner calls next_command() until Idle, carrying each out before it asks again.
   [[nodiscard]] virtual Command next_command() = 0;
   virtual void descriptor_read(const StructureRead& read) = 0;

@@ -4,6 +4,7 @@
 // masters, print, keep single values.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -45,6 +46,15 @@ class LatencyHistogram {
   /// The smallest bucket's upper bound that at least the share `q` (0 to 1) of all values doesn't exceed, but never
   /// less than min() or more than max(); 0 when empty. q <= 0 gives min(), q >= 1 gives max().
   [[nodiscard]] Tick percentile(double q) const;
+
+  /// Calls visit(value, count) for each bucket that has counted something, in order; `value` is its upper bound, but
+  /// never less than min() or more than max(), as percentile() tells it.
+  template <class Visitor>
+  void visit_buckets(Visitor&& visit) const {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) {
+      if (buckets_[i] != 0) visit(std::clamp(upper_bound_of(i), min_, max_), buckets_[i]);
+    }
+  }
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
 

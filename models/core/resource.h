@@ -48,6 +48,7 @@ class Resource {
 
   /// Requests that came with an earlier `now` than one before (temporal decoupling).
   [[nodiscard]] std::uint64_t out_of_order() const { return out_of_order_; }
+  void restart_counters() { out_of_order_ = 0; }
   [[nodiscard]] std::uint32_t units() const { return static_cast<std::uint32_t>(units_.size()); }
 
  private:

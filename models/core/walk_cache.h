@@ -43,6 +43,7 @@ class WalkCache {
   std::size_t invalidate(const TranslationScope& scope);
 
   [[nodiscard]] const WalkCacheCounters& counters() const { return counters_; }
+  void restart_counters() { counters_ = WalkCacheCounters(); }
 
  private:
   struct Entry {

@@ -99,26 +99,40 @@ DmaMaster::Slot& DmaMaster::prepare(core::Tick ready_at) {
   slot.length = slot.access.length;
   slot.write = slot.access.write;
   slot.ready_at = ready_at;
-  if (slot.access.escape) ++counters_.escapes;
+  slot.counted = issued_ >= config_.warmup;
   if (slot.write) {
     if (config_.verify) {
       fill_window(config_.window_tag, slot.access.offset, slot.data, slot.length);
     } else {
-      core::fill_payload(counters_.issued, 0, slot.data, slot.length);
+      core::fill_payload(issued_, 0, slot.data, slot.length);
     }
   }
-  ++counters_.issued;
+  ++issued_;
+  if (slot.counted) {
+    ++counters_.issued;
+    if (slot.access.escape) ++counters_.escapes;
+  }
   return slot;
 }
 
 void DmaMaster::conclude(const Slot& slot) {
-  ++counters_.completed;
-  if (!slot.ok()) {
-    ++counters_.failed;
-  } else if (config_.verify && !slot.write && !slot.access.escape) {
+  ++ended_;
+  if (slot.counted) {
+    ++counters_.completed;
+    if (!slot.ok()) ++counters_.failed;
+  } else {
+    warm_until_ = std::max(warm_until_, slot.end);
+    if (++warm_ended_ == config_.warmup) warm_up_ended();
+  }
+  if (slot.ok() && config_.verify && !slot.write && !slot.access.escape) {
     ++counters_.verified;
     if (!check_window(config_.window_tag, slot.access.offset, slot.data, slot.length)) ++counters_.mismatches;
   }
+}
+
+void DmaMaster::warm_up_ended() {
+  port.statistics.begin_rate(warm_until_);
+  if (on_warm_) on_warm_();
 }
 
 void DmaMaster::finish() {
@@ -135,7 +149,7 @@ void DmaMaster::issue_ready() {
     return;
   }
   const core::Tick now = now_ticks();
-  while (counters_.issued < config_.count && port.has_room() && awaited_ == nullptr) {
+  while (issued_ < config_.count && port.has_room() && awaited_ == nullptr) {
     if (next_ready_ > now) {
       ready_event_.notify(delay_until(next_ready_));
       return;
@@ -159,7 +173,7 @@ void DmaMaster::dma_done(DmaOperation& operation) {
   conclude(slot);
   free_.push_back(&slot);
   place_free(operation);
-  if (counters_.completed == config_.count) {
+  if (ended_ == config_.count) {
     finish();
     return;
   }
@@ -177,7 +191,7 @@ void DmaMaster::run_ahead() {
   if (!started_) wait(start_event_);
   std::priority_queue<core::Tick, std::vector<core::Tick>, std::greater<core::Tick>> ends;
   core::Tick last_end = now_ticks();
-  while (counters_.issued < config_.count) {
+  while (issued_ < config_.count) {
     core::Tick local = next_ready_;
     if (ends.size() == config_.outstanding) {
       local = std::max(local, ends.top());

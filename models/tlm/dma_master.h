@@ -8,11 +8,15 @@
 // the start of the access before. It starts then, or, when all are outstanding, as soon as one has ended: that wait is
 // Stage::IssueWait. A posted write that a link has accepted counts as ended in this.
 //
+// Warm-up: the first `warmup` accesses are made like all others, but are in no statistics or counters (but for checked
+// data). It is over when the last of them has ended; the rate of the statistics counts from then on.
+//
 // Data: the write of access number n (from 0) carries the first bytes of packet n (core::fill_payload). With `verify`
 // the window instead has a content that both writes and reads agree on, fill_window(): whoever sets the window up
 // writes it, writes write it again, and each read inside the window that succeeds is compared with it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,7 +31,8 @@ struct DmaMasterConfig {
   core::RequesterId requester = 0;
   core::AccessPatternConfig pattern;
   core::Address base = 0;         ///< where the window starts, as the device sees it
-  std::uint64_t count = 0;        ///< accesses
+  std::uint64_t count = 0;        ///< accesses, the warm-up included
+  std::uint64_t warmup = 0;       ///< accesses that warm up
   std::uint32_t outstanding = 8;  ///< at least 1 (0 counts as 1)
   core::Tick gap = 0;
   core::Tick start = 0;          ///< from start() to the first access
@@ -37,12 +42,13 @@ struct DmaMasterConfig {
   std::uint64_t window_tag = 0;  ///< of fill_window(): tells windows apart
 };
 
+/// Without the warm-up, but for the reads that were compared.
 struct DmaMasterCounters {
   std::uint64_t issued = 0;
   std::uint64_t completed = 0;
   std::uint64_t failed = 0;      ///< of the completed
   std::uint64_t escapes = 0;     ///< of the issued: outside the window on purpose
-  std::uint64_t verified = 0;    ///< reads that were compared
+  std::uint64_t verified = 0;    ///< reads that were compared, in the warm-up too
   std::uint64_t mismatches = 0;  ///< of these: data were wrong
 
   template <class Visitor>
@@ -73,6 +79,11 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   [[nodiscard]] bool done() const { return done_; }
   /// Notified at the time at which the last access has ended.
   [[nodiscard]] const sc_core::sc_event& done_event() const { return done_event_; }
+  /// Called once, when the warm-up is over: at the time of its last end, or, by a thread that runs ahead (LT), between
+  /// its last access and the next. Before start().
+  void on_warm(std::function<void()> callback) { on_warm_ = std::move(callback); }
+  /// Accesses that have ended, those of the warm-up included.
+  [[nodiscard]] std::uint64_t ended() const { return ended_; }
   /// In LT they run ahead of simulated time by up to the quantum and what is outstanding.
   [[nodiscard]] const DmaMasterCounters& counters() const { return counters_; }
   [[nodiscard]] const DmaMasterConfig& config() const { return config_; }
@@ -93,6 +104,7 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   void add_slot();
   Slot& prepare(core::Tick ready_at);
   void conclude(const Slot& slot);
+  void warm_up_ended();
   void issue_ready();
   void run_ahead();
   void finish();
@@ -103,6 +115,11 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   DmaMasterCounters counters_;
   std::vector<std::unique_ptr<Slot>> slots_;  // as many as were ever under way, accepted writes included
   std::vector<Slot*> free_;
+  std::function<void()> on_warm_;
+  std::uint64_t issued_ = 0;
+  std::uint64_t ended_ = 0;
+  std::uint64_t warm_ended_ = 0;           // of the warm-up
+  core::Tick warm_until_ = 0;              // their last end
   core::Tick next_ready_ = 0;              // when the next access is wanted
   const DmaOperation* awaited_ = nullptr;  // one outstanding: next_ready_ is not known before its response
   bool started_ = false;

@@ -145,7 +145,8 @@ void take_report(DmaExtension& report, ::tlm::tlm_response_status status, DmaOpe
   operation.outcome = report.outcome;
   operation.fault_reason = report.fault_reason;
   operation.stages = report.stages;
-  statistics.record(report, operation.end - operation.ready_at, operation.zero_length ? 0 : operation.length);
+  if (!operation.counted) return;
+  statistics.record(report, operation.ready_at, operation.end, operation.zero_length ? 0 : operation.length);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ struct DmaOperation {
   bool atomic = false;       ///< needs both permissions; data move in the direction that `write` says
   core::Tick ready_at = 0;   ///< when the device wanted it, not later than the issue: its latency counts from here
   void* cookie = nullptr;    ///< the issuer's, never looked at
+  bool counted = true;       ///< in the port's statistics
 
   // Results.
   core::Tick issued_at = 0;

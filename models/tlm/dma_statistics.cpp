@@ -1,6 +1,18 @@
 #include "models/tlm/dma_statistics.h"
 
+#include <algorithm>
+
 namespace iommu::sim {
+
+void DmaStatistics::record(const DmaExtension& report, core::Tick ready, core::Tick end, std::uint64_t length) {
+  first_ready = std::min(first_ready, ready);
+  last_end = std::max(last_end, end);
+  if (end <= rate_from) {
+    ++requests_before_rate;
+    if (report.outcome != core::OutcomeClass::Fault) bytes_before_rate += length;
+  }
+  record(report, end - ready, length);
+}
 
 void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks, std::uint64_t length) {
   const auto outcome = static_cast<std::size_t>(report.outcome);
@@ -24,6 +36,12 @@ void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks,
     by_outcome_stage[outcome][stage].add(ticks);
   }
   if (sum != latency_ticks) ++stage_sum_mismatches;
+}
+
+void DmaStatistics::begin_rate(core::Tick at) {
+  rate_from = at;
+  requests_before_rate = requests;
+  bytes_before_rate = bytes;
 }
 
 void DmaStatistics::restart(core::Tick now) {

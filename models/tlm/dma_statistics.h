@@ -2,6 +2,9 @@
 //
 // What it does: takes one finished operation's report at a time; a window can be restarted. What it does not do: print,
 // know units of results (ticks here), or know modules.
+//
+// A rate is completions over the time in which they came: from the first operation's wish, or from begin_rate() on (the
+// end of a warm-up), to the last completion.
 #pragma once
 
 #include <array>
@@ -21,6 +24,11 @@ struct DmaStatistics {
                                                         were blocked silently or refused by a target */
   std::uint64_t stage_sum_mismatches = 0;            ///< operations whose stages don't sum to their latency: must be 0
   core::Tick window_start = 0;                       ///< time of the last restart()
+  core::Tick first_ready = ~core::Tick{0};           ///< when the first operation was wanted
+  core::Tick last_end = 0;                           ///< when the last operation ended
+  core::Tick rate_from = 0;                          ///< of begin_rate(); 0: not called
+  std::uint64_t requests_before_rate = 0;            ///< of `requests`: ended at rate_from or before
+  std::uint64_t bytes_before_rate = 0;               ///< of `bytes`, likewise
 
   core::LatencyHistogram latency;                                      ///< of all operations, failed ones included
   std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< the same, by core::OutcomeClass
@@ -32,6 +40,16 @@ struct DmaStatistics {
   /// Counts one operation that took `latency` ticks, which `report.stages` should sum to. A failed one has the outcome
   /// Fault and moved no bytes, whatever `length` is.
   void record(const DmaExtension& report, core::Tick latency_ticks, std::uint64_t length);
+  /// The same for one that was wanted at `ready` and ended at `end`, which the rate needs to know.
+  void record(const DmaExtension& report, core::Tick ready, core::Tick end, std::uint64_t length);
+
+  /// The rate is of operations that end after `at`.
+  void begin_rate(core::Tick at);
+  [[nodiscard]] core::Tick rate_begin() const { return rate_from != 0 ? rate_from : first_ready; }
+  /// Length of the time that the rate is of; 0: nothing has ended in it.
+  [[nodiscard]] core::Tick rate_time() const { return last_end > rate_begin() ? last_end - rate_begin() : 0; }
+  [[nodiscard]] std::uint64_t rate_requests() const { return requests - requests_before_rate; }
+  [[nodiscard]] std::uint64_t rate_bytes() const { return bytes - bytes_before_rate; }
 
   /// Forgets everything; operations under way count in the window in which they end.
   void restart(core::Tick now);

@@ -61,6 +61,10 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
 
   [[nodiscard]] const core::IotlbCounters& counters() const { return array_.counters; }
   [[nodiscard]] std::uint64_t out_of_order() const { return ports_.out_of_order(); }
+  void restart_counters() {
+    array_.counters = core::IotlbCounters();
+    ports_.restart_counters();
+  }
 
  private:
   IotlbModuleConfig config_;

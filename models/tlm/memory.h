@@ -63,7 +63,10 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   [[nodiscard]] const MemoryCounters& counters() const { return counters_; }
   [[nodiscard]] std::uint64_t out_of_order() const { return channels_.out_of_order(); }
   /// Counts from here on; contents and channels stay.
-  void restart_counters() { counters_ = MemoryCounters(); }
+  void restart_counters() {
+    counters_ = MemoryCounters();
+    channels_.restart_counters();
+  }
 
  private:
   void reserve();

@@ -90,6 +90,12 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   [[nodiscard]] const WalkerCounters& counters() const { return counters_; }
   [[nodiscard]] const core::WalkCacheCounters& cache_counters() const { return cache_.counters(); }
   [[nodiscard]] std::uint64_t out_of_order() const { return slots_.out_of_order(); }
+  /// Counts from here on; walks under way count what is still to come.
+  void restart_counters() {
+    counters_ = WalkerCounters();
+    cache_.restart_counters();
+    slots_.restart_counters();
+  }
 
  private:
   struct Active;

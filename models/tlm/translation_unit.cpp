@@ -64,6 +64,12 @@ void TranslationUnit::reset(bool warm) {
   control_event_.notify(sc_core::SC_ZERO_TIME);
 }
 
+void TranslationUnit::restart_counters() {
+  counters_ = TranslationCounters();
+  context_cache_.restart_counters();
+  front_end_->restart_counters();
+}
+
 // --- Requests and their pieces
 // ----------------------------------------------------------------------------------------------
 

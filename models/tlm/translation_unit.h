@@ -90,6 +90,8 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
 
   [[nodiscard]] const TranslationCounters& counters() const { return counters_; }
   [[nodiscard]] const core::ContextCacheCounters& context_counters() const { return context_cache_.counters(); }
+  /// Counts from here on, the front end too; IOTLB and walker have counters of their own.
+  void restart_counters();
   [[nodiscard]] const core::FrontEnd& front_end() const { return *front_end_; }
 
  private:

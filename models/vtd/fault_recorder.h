@@ -31,6 +31,7 @@ class FaultRecorder {
   void restart() { next_ = 0; }
 
   [[nodiscard]] const FaultCounters& counters() const { return counters_; }
+  void restart_counters() { counters_ = FaultCounters(); }
 
  private:
   [[nodiscard]] std::uint32_t offset(std::uint32_t record) const { return first_ + record * frcd::kBytes; }

@@ -26,6 +26,11 @@ FrontEnd::FrontEnd(const Capabilities& capabilities)
   reset(false);
 }
 
+void FrontEnd::restart_counters() {
+  counters_ = CommandCounters();
+  faults_.restart_counters();
+}
+
 void FrontEnd::reset(bool warm) {
   bank_.reset(warm);
   bank_.set(VER, ver_value(capabilities_));

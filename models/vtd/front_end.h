@@ -55,6 +55,7 @@ class FrontEnd final : public core::FrontEnd {
   [[nodiscard]] const regs::RegisterBank& registers() const { return bank_; }
   [[nodiscard]] const FaultCounters& fault_counters() const { return faults_.counters(); }
   [[nodiscard]] const CommandCounters& command_counters() const { return counters_; }
+  void restart_counters() override;
 
  private:
   // Commands run as short sequences: steps for the owner, then an effect on the registers.

@@ -100,6 +100,90 @@ TEST_CASE("DmaMaster LT thread: several outstanding") { several_outstanding(Way:
 TEST_CASE("DmaMaster LT events: several outstanding") { several_outstanding(Way::LtEvents); }
 TEST_CASE("DmaMaster AT: several outstanding") { several_outstanding(Way::At); }
 
+void warm_up(Way way) {
+  DmaMasterConfig config = linear(TransportMode::Lt, 7, 3);
+  config.gap = 10;
+  config.warmup = 3;
+  Bench bench(as(way, config));
+  std::vector<std::size_t> warm_at;  // accesses that had begun
+  bench.master.on_warm([&] { warm_at.push_back(bench.target.log.size()); });
+  bench.run();
+  // The accesses are those of several_outstanding(); the third ends at 120, the others at 200, 210, 220, 300.
+  CHECK(times(bench.target) == std::vector<Tick>{0, 10, 20, 100, 110, 120, 200});
+  const DmaStatistics& statistics = bench.master.port.statistics;
+  CHECK(statistics.requests == 4);
+  CHECK(statistics.latency.sum() == 170 + 100 + 100 + 170);
+  CHECK(statistics.rate_begin() == 120);
+  CHECK(statistics.rate_time() == 180);
+  CHECK(statistics.rate_requests() == 4);
+  CHECK(statistics.rate_bytes() == 4 * 64);
+  CHECK(bench.master.counters().issued == 4);
+  CHECK(bench.master.counters().completed == 4);
+  CHECK(bench.master.ended() == 7);
+  // A thread that runs ahead has begun no other by then; event by event two have begun in the places of the first two.
+  CHECK(warm_at == std::vector<std::size_t>{way == Way::LtThread ? 3u : 5u});
+}
+TEST_CASE("DmaMaster LT thread: a warm-up is not counted") { warm_up(Way::LtThread); }
+TEST_CASE("DmaMaster LT events: a warm-up is not counted") { warm_up(Way::LtEvents); }
+TEST_CASE("DmaMaster AT: a warm-up is not counted") { warm_up(Way::At); }
+
+void slow_warm_up(Way way) {
+  DmaMasterConfig config = linear(TransportMode::Lt, 13, 3);
+  config.gap = 10;
+  config.warmup = 1;
+  Bench bench(as(way, config));
+  bench.target.latency = [](core::Address address) { return Tick{address == 0x10000 ? 500u : 100u}; };
+  bench.run();
+  // Ends: 500; 110 120 210 220 310 320 410 420, which are counted but came before the rate began; 510 520 600 610.
+  const DmaStatistics& statistics = bench.master.port.statistics;
+  CHECK(statistics.requests == 12);
+  CHECK(statistics.rate_begin() == 500);
+  CHECK(statistics.rate_time() == 110);
+  CHECK(statistics.rate_requests() == 4);
+  CHECK(statistics.rate_bytes() == 4 * 64);
+}
+TEST_CASE("DmaMaster LT thread: a rate begins when the slowest access of the warm-up has ended") {
+  slow_warm_up(Way::LtThread);
+}
+TEST_CASE("DmaMaster LT events: a rate begins when the slowest access of the warm-up has ended") {
+  slow_warm_up(Way::LtEvents);
+}
+TEST_CASE("DmaMaster AT: a rate begins when the slowest access of the warm-up has ended") { slow_warm_up(Way::At); }
+
+void same_time(Way way) {
+  DmaMasterConfig config = linear(TransportMode::Lt, 4, 2);
+  config.warmup = 1;
+  Bench bench(as(way, config));
+  bench.run();
+  // Ends: 100 100 200 200; the second is counted, but ends when the rate begins.
+  const DmaStatistics& statistics = bench.master.port.statistics;
+  CHECK(statistics.requests == 3);
+  CHECK(statistics.rate_requests() == 2);
+  CHECK(statistics.rate_bytes() == 2 * 64);
+  CHECK(statistics.rate_time() == 100);
+}
+TEST_CASE("DmaMaster LT thread: what ends with the warm-up is not of the rate") { same_time(Way::LtThread); }
+TEST_CASE("DmaMaster LT events: what ends with the warm-up is not of the rate") { same_time(Way::LtEvents); }
+TEST_CASE("DmaMaster AT: what ends with the warm-up is not of the rate") { same_time(Way::At); }
+
+void rate_without_warm_up(Way way) {
+  DmaMasterConfig config = linear(TransportMode::Lt, 4, 1);
+  config.gap = 30;
+  config.start = 500;
+  Bench bench(as(way, config));
+  bench.target.before = DeviceTarget::block(0x10040, 0x10080, 6);
+  bench.run(1000);
+  const DmaStatistics& statistics = bench.master.port.statistics;
+  CHECK(statistics.rate_begin() == 1500);
+  CHECK(statistics.rate_requests() == 4);
+  CHECK(statistics.rate_bytes() == 3 * 64);  // the second was blocked
+  CHECK(statistics.rate_time() == 490);
+}
+TEST_CASE("DmaMaster LT: without a warm-up the rate begins with the first access") {
+  rate_without_warm_up(Way::LtThread);
+}
+TEST_CASE("DmaMaster AT: without a warm-up the rate begins with the first access") { rate_without_warm_up(Way::At); }
+
 // All ways give these numbers; they are spelled out so that each TEST_CASE can run alone.
 struct Totals {
   Tick done_at;
