@@ -158,6 +158,7 @@ struct IommuConfig {
 struct GeneratorConfig {
   Pattern pattern{};
   std::uint64_t window_bytes = 0;  ///< a multiple of 4 KiB
+  std::uint64_t mapped_bytes = 0;  ///< the same, at least window_bytes; 0: window_bytes
   std::uint64_t transfer_bytes = 0;
   std::uint64_t stride_bytes = 0;  ///< Strided only
   std::uint64_t count = 0;         ///< the warm-up included
@@ -169,6 +170,9 @@ struct GeneratorConfig {
   Permissions permissions{};  ///< Translate only
   double escape_percent = 0;  ///< Translate only
   double quantum_ns = 0;      ///< Mode::Lt only
+
+  /// Of the mapped buffer, which begins with the window.
+  [[nodiscard]] std::uint64_t buffer_bytes() const { return mapped_bytes == 0 ? window_bytes : mapped_bytes; }
 };
 
 /// A file that a scenario names.

@@ -158,6 +158,13 @@ class Checker {
       add(key + "window_bytes",
           key + "window_bytes = " + std::to_string(generator.window_bytes) + ": allowed: a multiple of 4096");
     }
+    if (generator.mapped_bytes % kPageBytes != 0) {
+      add(key + "mapped_bytes",
+          key + "mapped_bytes = " + std::to_string(generator.mapped_bytes) + ": allowed: a multiple of 4096");
+    } else if (generator.buffer_bytes() < generator.window_bytes) {
+      add(key + "mapped_bytes", key + "mapped_bytes = " + std::to_string(generator.mapped_bytes) + ": less than " +
+                                    key + "window_bytes = " + std::to_string(generator.window_bytes));
+    }
     if (generator.transfer_bytes > generator.window_bytes) {
       add(key + "transfer_bytes", key + "transfer_bytes = " + std::to_string(generator.transfer_bytes) +
                                       ": more than " + key +
@@ -176,10 +183,10 @@ class Checker {
       add(key + "mapping", key + "mapping = \"pass_through\": iommu." + iommu.name + ".pass_through is false");
     }
     if (generator.mapping == Mapping::Translate &&
-        generator.window_bytes >> (config_.ddi.address_width_bits - 1) != 0) {
-      add(key + "window_bytes", key + "window_bytes = " + std::to_string(generator.window_bytes) +
-                                    ": more than half of the " + std::to_string(config_.ddi.address_width_bits) +
-                                    " bits of ddi.address_width_bits");
+        generator.buffer_bytes() >> (config_.ddi.address_width_bits - 1) != 0) {
+      const std::string size = generator.mapped_bytes == 0 ? "window_bytes" : "mapped_bytes";
+      add(key + size, key + size + " = " + std::to_string(generator.buffer_bytes()) + ": more than half of the " +
+                          std::to_string(config_.ddi.address_width_bits) + " bits of ddi.address_width_bits");
     }
   }
 
@@ -229,7 +236,7 @@ class Checker {
     }
     std::uint64_t windows = 0;
     for (const DeviceConfig& device : config_.devices) {
-      if (device.kind == DeviceKind::Generator) windows += device.generator.window_bytes;
+      if (device.kind == DeviceKind::Generator) windows += device.generator.buffer_bytes();
     }
     if (windows >= config_.memory.size_bytes) {
       add("memory.size_bytes", "memory.size_bytes = " + quote(size_text(config_.memory.size_bytes)) +

@@ -104,6 +104,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("link.root_complex_ns", c.link.root_complex_ns);
   visit("pattern", c.generator.pattern);
   visit("window_bytes", c.generator.window_bytes);
+  visit("mapped_bytes", c.generator.mapped_bytes);
   visit("transfer_bytes", c.generator.transfer_bytes);
   visit("stride_bytes", c.generator.stride_bytes);
   visit("count", c.generator.count);

@@ -26,12 +26,13 @@ GeneratorDriver::GeneratorDriver(Machine& machine, std::size_t index) : DeviceDr
   // Aligned for the largest leaf that fits, as a driver that asks for contiguous memory would get it.
   std::uint64_t alignment = core::kPageBytes;
   for (unsigned level = 2; level <= 3; ++level) {
-    if (g.window_bytes >= core::level_bytes(level)) alignment = core::level_bytes(level);
+    if (g.buffer_bytes() >= core::level_bytes(level)) alignment = core::level_bytes(level);
   }
-  const auto range = machine.frames.allocate_range(g.window_bytes, alignment);
+  const auto range = machine.frames.allocate_range(g.buffer_bytes(), alignment);
   if (!range) {
-    const std::string key = "device." + device().config->name + ".window_bytes";
-    throw ConfigError(machine.config.where(key), key + " = " + std::to_string(g.window_bytes) +
+    const std::string key =
+        "device." + device().config->name + (g.mapped_bytes == 0 ? ".window_bytes" : ".mapped_bytes");
+    throw ConfigError(machine.config.where(key), key + " = " + std::to_string(g.buffer_bytes()) +
                                                      ": does not fit into what is left of memory.size_bytes = " +
                                                      std::to_string(machine.config.memory.size_bytes));
   }
@@ -47,7 +48,7 @@ void GeneratorDriver::work() {
   bool ready = true;
   switch (g.mapping) {
     case Mapping::Translate:
-      ready = bring_up(DomainTypeTranslate) && map(window_, g.window_bytes, permissions_of(g.permissions), logical_);
+      ready = bring_up(DomainTypeTranslate) && map(window_, g.buffer_bytes(), permissions_of(g.permissions), logical_);
       mapped_ = ready;
       break;
     case Mapping::PassThrough:
@@ -70,7 +71,7 @@ void GeneratorDriver::work() {
 void GeneratorDriver::unmap_window() {
   if (!mapped_) return note("an unmap event found nothing mapped");
   mapped_ = false;
-  unmap(logical_, device().config->generator.window_bytes);
+  unmap(logical_, device().config->generator.buffer_bytes());
 }
 
 void GeneratorDriver::add_results(nlohmann::ordered_json& of_master, nlohmann::ordered_json& payload) const {

@@ -85,6 +85,7 @@ core::AccessPatternConfig pattern_of(const GeneratorConfig& generator, std::uint
       break;
   }
   pattern.window_bytes = generator.window_bytes;
+  pattern.mapped_bytes = generator.mapped_bytes;
   pattern.transfer_bytes = static_cast<std::uint32_t>(generator.transfer_bytes);
   pattern.stride_bytes = generator.stride_bytes;
   pattern.write_percent = generator.write_percent;

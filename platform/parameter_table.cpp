@@ -276,6 +276,9 @@ void add_device(std::vector<Parameter>& t) {
                                         "Order of the addresses accessed.")));
   t.push_back(only_if(generator, size("device.*.window_bytes", 4 * kKiB, kTiB, "\"1MiB\"",
                                       "Size of the mapped window that is accessed; a multiple of 4KiB.")));
+  t.push_back(only_if(generator, size("device.*.mapped_bytes", 0, kTiB, "0",
+                                      "Size of the mapped buffer that begins with the window; a multiple of 4KiB; 0: "
+                                      "window_bytes.")));
   t.push_back(only_if(generator, size("device.*.transfer_bytes", 1, 4 * kKiB, "64", "Bytes of each access.")));
   t.push_back(only_if(
       {{"kind", "generator"}, {"pattern", "strided"}},

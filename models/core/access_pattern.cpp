@@ -1,5 +1,6 @@
 #include "models/core/access_pattern.h"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -43,6 +44,9 @@ const AccessPatternConfig& checked(const AccessPatternConfig& config) {
 std::string find_problem(const AccessPatternConfig& config) {
   std::string problem = range_problem("transfer_bytes", config.transfer_bytes, 1, kMaxTransfer);
   if (problem.empty()) problem = range_problem("window_bytes", config.window_bytes, config.transfer_bytes, kMaxWindow);
+  if (problem.empty() && config.mapped_bytes != 0) {
+    problem = range_problem("mapped_bytes", config.mapped_bytes, config.window_bytes, kMaxWindow);
+  }
   if (problem.empty() && config.pattern == Pattern::kStrided) {
     problem = range_problem("stride_bytes", config.stride_bytes, 1, UINT64_MAX);
   }
@@ -58,7 +62,7 @@ AccessPattern::AccessPattern(const AccessPatternConfig& config)
       step_bytes_(config.pattern == Pattern::kStrided ? config.stride_bytes : config.transfer_bytes),
       slot_bytes_(round_up(config.transfer_bytes, kSlotAlignment)),
       slots_((config.window_bytes - config.transfer_bytes) / slot_bytes_ + 1),
-      escape_begin_(round_up(config.window_bytes, kPageBytes)),
+      escape_begin_(round_up(std::max(config.window_bytes, config.mapped_bytes), kPageBytes)),
       offsets_(config.seed, 1),
       writes_(config.seed, 2),
       escapes_(config.seed, 3) {}

@@ -23,6 +23,7 @@ enum class Pattern {
 struct AccessPatternConfig {
   Pattern pattern = Pattern::kLinear;
   std::uint64_t window_bytes = 0;    ///< transfer_bytes to 2^62
+  std::uint64_t mapped_bytes = 0;    ///< window_bytes to 2^62: what follows the window and is mapped too; 0: nothing
   std::uint32_t transfer_bytes = 0;  ///< 1 to 2^31: length of each access
   std::uint64_t stride_bytes = 0;    ///< at least 1 if strided; otherwise unused
   double write_percent = 0;          ///< 0 to 100: share of writes; the others are reads
@@ -51,7 +52,7 @@ struct Access {
 ///   all slots whose T bytes fit in the window.
 /// - An escape replaces no access of the pattern but comes in between. It is at one of `kEscapePages` page-aligned
 /// offsets, uniformly, the first
-///   of which is the window's size rounded up to 4 KiB. Whoever places the window must leave [escape_begin, escape_end)
+///   of which is the window's size, or mapped_bytes, rounded up to 4 KiB. Whoever places the window must leave [escape_begin, escape_end)
 ///   unmapped if escapes shall fault.
 /// - Offsets, writes and escapes are drawn from streams 1, 2 and 3 of the seed: what is drawn for one leaves the others
 /// as they are. Access number n is a

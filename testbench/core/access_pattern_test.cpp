@@ -91,6 +91,16 @@ TEST_CASE("The first linear accesses with writes and escapes are the literal one
                   {1500, false, false}});
 }
 
+TEST_CASE("Escapes begin behind what is mapped") {
+  AccessPatternConfig c = config(Pattern::kLinear, 10000, 1500);
+  CHECK(AccessPattern(c).escape_begin() == 12288);
+  c.mapped_bytes = 20000;
+  CHECK(AccessPattern(c).escape_begin() == 20480);
+  CHECK(AccessPattern(c).next().offset == 0);
+  c.mapped_bytes = 9999;
+  CHECK(find_problem(c) == "mapped_bytes is 9999, must be 10000 to 4611686018427387904");
+}
+
 TEST_CASE("Linear accesses wrap to 0 and never cross the window's end") {
   AccessPattern exact(config(Pattern::kLinear, 4096, 1024));
   CHECK(offsets(exact, 9) == std::vector<std::uint64_t>{0, 1024, 2048, 3072, 0, 1024, 2048, 3072, 0});

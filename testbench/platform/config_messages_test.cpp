@@ -300,6 +300,13 @@ TEST_CASE("values that contradict each other: memory and devices") {
         "s.toml:2:22: ddi.address_width_bits = 50: device.dma0.iommu = \"0\" takes 48 bits; allowed: at most that");
   CHECK(message_for("[device.d]\nwindow_bytes = 5000\n") ==
         "s.toml:2:16: device.d.window_bytes = 5000: allowed: a multiple of 4096");
+  CHECK(message_for("[device.d]\nmapped_bytes = 2000000\n") ==
+        "s.toml:2:16: device.d.mapped_bytes = 2000000: allowed: a multiple of 4096");
+  CHECK(message_for("[device.d]\nwindow_bytes = \"64KiB\"\nmapped_bytes = \"60KiB\"\n") ==
+        "s.toml:3:16: device.d.mapped_bytes = 61440: less than device.d.window_bytes = 65536");
+  CHECK(message_for(
+            "[memory]\nsize_bytes = \"1TiB\"\n[ddi]\naddress_width_bits = 32\n[device.d]\nmapped_bytes = \"4GiB\"\n") ==
+        "s.toml:6:16: device.d.mapped_bytes = 4294967296: more than half of the 32 bits of ddi.address_width_bits");
   CHECK(message_for(
             "[memory]\nsize_bytes = \"1TiB\"\n[ddi]\naddress_width_bits = 32\n[device.d]\nwindow_bytes = \"4GiB\"\n") ==
         "s.toml:6:16: device.d.window_bytes = 4294967296: more than half of the 32 bits of ddi.address_width_bits");

@@ -82,6 +82,8 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(d.link.generation == 0);
   CHECK(d.generator.pattern == Pattern::Linear);
   CHECK(d.generator.window_bytes == 1048576);
+  CHECK(d.generator.mapped_bytes == 0);
+  CHECK(d.generator.buffer_bytes() == 1048576);
   CHECK(d.generator.transfer_bytes == 64);
   CHECK(d.generator.count == 10000);
   CHECK(d.generator.gap_ns == 0);
