@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "platform/expectation_reader.h"
+#include "platform/preset_file.h"
 #include "platform/suggest.h"
 #include "platform/toml_reader.h"
 #include "platform/units.h"
@@ -78,7 +79,7 @@ void Reader::read_file(const fs::path& path, const std::string& shown, const Loc
   try {
     text = read_text(path);
   } catch (const std::string& reason) {
-    refuse("can't be read: " + reason);
+    refuse("can't be read: " + reason + (named_at == nullptr ? "" : known_presets(shown)));
   }
   open_files_.emplace_back(identity, shown);
   read_document(text, path.parent_path(), shown);
@@ -105,8 +106,8 @@ void Reader::read_bases(const TomlNode& base, const fs::path& directory) {
   for (const RawValue& file : files) {
     const auto* name = std::get_if<std::string>(&file.data);
     if (name == nullptr) refuse(base.value);
-    const fs::path path = (directory / *name).lexically_normal();
-    read_file(path, path.generic_string(), &file.where);
+    const fs::path written = (directory / *name).lexically_normal();
+    read_file(find_base_file(directory, *name), written.generic_string(), &file.where);
   }
 }
 
