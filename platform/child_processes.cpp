@@ -118,8 +118,8 @@ std::size_t usable_processors() {
 }  // namespace
 
 void run_children(const std::vector<std::vector<std::string>>& commands,
-                  const std::function<void(std::size_t index, const ChildResult&)>& done) {
-  const std::size_t limit = usable_processors();
+                  const std::function<void(std::size_t index, const ChildResult&)>& done, std::size_t jobs) {
+  const std::size_t limit = jobs == 0 ? usable_processors() : jobs;
   std::vector<std::unique_ptr<Child>> children(commands.size());
   std::vector<std::size_t> running;
   std::vector<bool> finished(commands.size(), false);

@@ -16,10 +16,10 @@ struct ChildResult {
   std::string errors;  ///< standard error
 };
 
-/// Runs this program once with each of `commands` (arguments without the program's name), as many at once as the
-/// process may use processors. `done` hears of each child in the order of `commands`, as early as that order allows.
+/// Runs this program once with each of `commands` (arguments without the program's name), `jobs` at a time, or as many as the
+/// process may use processors when that is 0. `done` hears of each child in the order of `commands`, as early as that order allows.
 /// Throws std::system_error when no child can be started.
 void run_children(const std::vector<std::vector<std::string>>& commands,
-                  const std::function<void(std::size_t index, const ChildResult&)>& done);
+                  const std::function<void(std::size_t index, const ChildResult&)>& done, std::size_t jobs = 0);
 
 }  // namespace iommu::platform

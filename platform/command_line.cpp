@@ -8,6 +8,7 @@
 #include "platform/parameter_docs.h"
 #include "platform/scenario_run.h"
 #include "platform/suggest.h"
+#include "platform/validate_command.h"
 
 namespace iommu::platform {
 
@@ -28,12 +29,22 @@ constexpr const char* kUsage = R"(Usage:
       --set KEY=VALUE  change the machine, for instance --set iommu.0.caching_mode=true or --set ddi.invalidation=register
   iommu-vp explain --markdown
       The same for all functions, as a page.
+  iommu-vp validate [EXPERIMENT...] [--short] [--jobs N] [--out DIR] [--markdown]
+      Run published experiments and print measured beside published values; without EXPERIMENT all of them.
+      --short          fewer points and samples
+      --jobs N         processes at a time; otherwise as many as there are processors
+      --out DIR        write DIR/validation.csv, .json, .md and plots DIR/validation/*.svg
+      --markdown       print the page instead of tables
+  iommu-vp validate [EXPERIMENT...] --list
+      List the experiments, or all points of those that are named.
+  iommu-vp validate [EXPERIMENT...] [--short] --scenarios DIR
+      Write the scenario file of each run into DIR, run nothing.
   iommu-vp params [--markdown | --json-schema]
       List all keys of scenario files.
   iommu-vp --version
   iommu-vp --help
 
-Exit codes: 0 all is well; 1 an expectation of a scenario does not hold; 2 the command line, a scenario or a file
+Exit codes: 0 all is well; 1 an expectation of a scenario does not hold, or a point of an experiment is out; 2 the command line, a scenario or a file
 that it names is wrong; 3 a defect of iommu-vp itself.
 )";
 
@@ -151,13 +162,55 @@ int command_params(const std::vector<std::string>& arguments) {
   return kExitOk;
 }
 
+/// The name of a folder behind an option, empty when the option is not there.
+std::string folder_of(const Parsed& parsed, const char* option) {
+  if (parsed.values.count(option) == 0) return "";
+  const auto folder = parsed.values[option].as<std::string>();
+  if (folder.empty()) throw UsageError(std::string("validate: --") + option + " needs the name of a folder");
+  return folder;
+}
+
+int command_validate(const std::vector<std::string>& arguments) {
+  po::options_description options;
+  options.add_options()("short", po::bool_switch(), "")("jobs", po::value<std::string>(), "");
+  options.add_options()("out", po::value<std::string>(), "")("scenarios", po::value<std::string>(), "");
+  options.add_options()("markdown", po::bool_switch(), "")("list", po::bool_switch(), "");
+  const Parsed parsed = parse(arguments, options);
+  if (parsed.values.count("help") != 0) return show_usage();
+  ValidateOptions validation;
+  validation.experiments = parsed.files;
+  validation.short_form = parsed.values["short"].as<bool>();
+  validation.markdown = parsed.values["markdown"].as<bool>();
+  validation.list = parsed.values["list"].as<bool>();
+  validation.out = folder_of(parsed, "out");
+  validation.scenarios = folder_of(parsed, "scenarios");
+  if (parsed.values.count("jobs") != 0) {
+    const auto jobs = parsed.values["jobs"].as<std::string>();
+    const bool digits = !jobs.empty() && jobs.size() <= 4 && jobs.find_first_not_of("0123456789") == std::string::npos;
+    validation.jobs = digits ? std::stoul(jobs) : 0;
+    if (validation.jobs == 0) throw UsageError("validate: --jobs = \"" + jobs + "\": allowed: 1 to 9999");
+  }
+  // What lists or writes scenarios does not run: options of runs would be without effect.
+  const bool of_runs = validation.jobs != 0 || validation.markdown || !validation.out.empty();
+  if (validation.list && (of_runs || !validation.scenarios.empty())) {
+    throw UsageError("validate: --list goes with names of experiments and --short only");
+  }
+  if (!validation.scenarios.empty() && of_runs) {
+    throw UsageError("validate: --scenarios goes with names of experiments and --short only");
+  }
+  const std::string problem = experiments_problem(validation.experiments);
+  if (!problem.empty()) throw UsageError("validate: " + problem);
+  return validate(validation);
+}
+
 int dispatch(const std::vector<std::string>& arguments, const SimulationFactory& factory, const Explainer& explainer) {
-  if (arguments.empty()) throw UsageError("a command is missing: run, check, explain or params");
+  if (arguments.empty()) throw UsageError("a command is missing: run, check, explain, validate or params");
   const std::string& command = arguments.front();
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (command == "run") return command_run(rest, factory);
   if (command == "check") return command_check(rest, factory);
   if (command == "explain") return command_explain(rest, explainer);
+  if (command == "validate") return command_validate(rest);
   if (command == "params") return command_params(rest);
   const bool option = command == "--help" || command == "--version";
   if (option && !rest.empty()) throw UsageError("unexpected \"" + rest.front() + "\" after " + command);
@@ -167,7 +220,7 @@ int dispatch(const std::vector<std::string>& arguments, const SimulationFactory&
     return kExitOk;
   }
   throw UsageError((command.rfind('-', 0) == 0 ? "unknown option \"" : "unknown command \"") + command + "\"" +
-                   did_you_mean(command, {"run", "check", "explain", "params", "--version", "--help"}));
+                   did_you_mean(command, {"run", "check", "explain", "validate", "params", "--version", "--help"}));
 }
 
 }  // namespace

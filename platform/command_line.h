@@ -1,4 +1,4 @@
-// The iommu-vp command line: run, check, explain, params.
+// The iommu-vp command line: run, check, explain, validate, params.
 //
 // Does: parse arguments, run scenarios, show and write results, decide exit codes. Does not: simulate (simulation.h,
 // explain.h).
@@ -14,7 +14,7 @@ namespace iommu::platform {
 
 // Exit codes. Of several scenarios the highest one wins.
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitViolated = 1;  ///< an expectation doesn't hold
+inline constexpr int kExitViolated = 1;  ///< an expectation doesn't hold, a point of an experiment is out
 inline constexpr int kExitUser = 2;      ///< wrong command line, scenario or input file; nothing half-written
 inline constexpr int kExitInternal = 3;  ///< a defect of the simulator
 

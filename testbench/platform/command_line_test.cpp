@@ -54,6 +54,7 @@ TEST_CASE("the version and the help") {
   CHECK(run(folder, "check --help").output == help.output);
   CHECK(run(folder, "params --help").output == help.output);
   CHECK(run(folder, "explain --help").output == help.output);
+  CHECK(run(folder, "validate --help").output == help.output);
 }
 
 TEST_CASE("params") {
@@ -93,7 +94,7 @@ TEST_CASE("wrong command lines: exit code 2, one helpful line, nothing on standa
     return outcome.errors;
   };
   const std::string hint = " (\"iommu-vp --help\" shows all)\n";
-  CHECK(message("") == "iommu-vp: a command is missing: run, check, explain or params" + hint);
+  CHECK(message("") == "iommu-vp: a command is missing: run, check, explain, validate or params" + hint);
   CHECK(message("rnu s.toml") == "iommu-vp: unknown command \"rnu\"; did you mean \"run\"?" + hint);
   CHECK(message("simulate") == "iommu-vp: unknown command \"simulate\"" + hint);
   CHECK(message("--versoin") == "iommu-vp: unknown option \"--versoin\"; did you mean \"--version\"?" + hint);

@@ -1,0 +1,18 @@
+// All experiments there are.
+//
+// What it does: list them, find them by name. What it does not do: define them (v<number>_*.cpp, one function each).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "platform/validation/experiment.h"
+
+namespace iommu::platform::validation {
+
+[[nodiscard]] Experiment pcie_link_rates(Form form);  ///< V3
+
+/// All of them, in the order of their numbers.
+[[nodiscard]] std::vector<Experiment> all_experiments(Form form);
+
+}  // namespace iommu::platform::validation
