@@ -59,7 +59,8 @@ std::string escape_markdown(std::string_view text) {
 
 constexpr const char* kFileRules =
     R"(- `base` (text or an array of text, at the top level) names files, relative to the file that it stands in, whose keys hold
-  wherever the file itself says nothing; of several, the later one wins.
+  wherever the file itself says nothing; of several, the later one wins. A base `presets/NAME.toml` that is not there is looked
+  for in `presets` beside the program: the machines of `configs/presets`, from any folder.
 - The order is default, bases, file, `--set KEY=VALUE`: the later one wins, key by key. A key that is for some kind of device
   only is refused on another kind, unless what it depends on was changed by a later file or `--set`: then it is dropped.
 - Sizes are integers (bytes) or text with a unit: B, KiB, MiB, GiB, TiB. Durations are numbers (ns) or text with a unit: ps, ns,
