@@ -35,11 +35,7 @@ Measure value_of(std::string path, double factor) {
   return [path = std::move(path), factor](const Results& results) { return results.number(path) * factor; };
 }
 
-Measure gbit_per_s(double factor) {
-  return [factor](const Results& results) {
-    return results.number("bytes") * 8 / results.number("simulated_ns") * factor;
-  };
-}
+Measure gbit_per_s(double factor) { return value_of("masters.dma.gbit_per_s", factor); }
 
 Measure difference_of(std::string path) {
   return [path = std::move(path)](const Results& results) { return results.number(path, 0) - results.number(path, 1); };

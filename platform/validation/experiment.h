@@ -47,7 +47,7 @@ using Measure = std::function<double(const Results&)>;
 
 /// The number at a path, times `factor`.
 [[nodiscard]] Measure value_of(std::string path, double factor = 1);
-/// Payload that the device moved, in 10^9 bits a second, times `factor`.
+/// The device's payload over the measured time, in 10^9 bits a second, times `factor`.
 [[nodiscard]] Measure gbit_per_s(double factor = 1);
 /// The first run's number less the second one's.
 [[nodiscard]] Measure difference_of(std::string path);

@@ -153,7 +153,8 @@ TEST_CASE("each scenario is planned once, for the first point that wants it") {
 }
 
 TEST_CASE("measures") {
-  const Json first = {{"bytes", 6400}, {"simulated_ns", 100.0}, {"m", {{"dma", {{"mean", 12.5}, {"name", "x"}}}}}};
+  const Json first = {{"masters", {{"dma", {{"gbit_per_s", 512.0}}}}},
+                      {"m", {{"dma", {{"mean", 12.5}, {"name", "x"}}}}}};
   const Json second = {{"m", {{"dma", {{"mean", 2.5}}}}}};
   const Results results({&first, &second});
   CHECK(value_of("m.dma.mean")(results) == 12.5);
