@@ -30,6 +30,7 @@ enum class DeviceKind { Generator, Nic };
 enum class Pattern { Linear, Strided, Random };
 enum class Mapping { Translate, PassThrough, None };
 enum class Permissions { Read, Write, ReadWrite };
+enum class WindowCache { Cold, Warm };
 enum class MappingPolicy { Static, PerPacket, Reserved };
 enum class DdiProfile { Modeled, AsDocumented };
 enum class Unattached { Blocked, PassThrough, ByGuard };
@@ -62,6 +63,17 @@ struct MemoryConfig {
   unsigned channels = 0;
   double refresh_interval_ns = 0;  ///< 0: no refresh
   double refresh_ns = 0;           ///< less than the interval
+};
+
+/// The processors' last-level cache in front of memory.
+struct LastLevelCacheConfig {
+  std::uint64_t size_bytes = 0;  ///< 0: none; the other values mean nothing then
+  unsigned ways = 0;
+  double latency_ns = 0;
+  bool dma_reads = false;
+  bool dma_writes = false;
+  bool walks = false;  ///< and everything else that the IOMMU reads and writes itself
+  unsigned write_ways = 0;
 };
 
 struct BusConfig {
@@ -167,9 +179,10 @@ struct GeneratorConfig {
   double write_percent = 0;
   double start_ns = 0;
   Mapping mapping{};
-  Permissions permissions{};  ///< Translate only
-  double escape_percent = 0;  ///< Translate only
-  double quantum_ns = 0;      ///< Mode::Lt only
+  Permissions permissions{};   ///< Translate only
+  double escape_percent = 0;   ///< Translate only
+  double quantum_ns = 0;       ///< Mode::Lt only
+  WindowCache window_cache{};  ///< with a last-level cache only
 
   /// Of the mapped buffer, which begins with the window.
   [[nodiscard]] std::uint64_t buffer_bytes() const { return mapped_bytes == 0 ? window_bytes : mapped_bytes; }
@@ -235,6 +248,7 @@ struct Config {
   Mode mode{};
   double duration_ns = 0;  ///< 0 = until the devices are done
   MemoryConfig memory;
+  LastLevelCacheConfig llc;
   BusConfig bus;
   HostConfig host;
   DdiConfig ddi;

@@ -14,6 +14,7 @@ namespace iommu::platform {
 namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kLineBytes = 64;
 constexpr std::uint64_t kInterruptRange = 0xFEE00000;  // messages, never memory: VT-d sheet 9.4
 constexpr std::uint64_t kInterruptRangeEnd = 0xFEF00000;
 // Room for the registers at their largest: 256 fault records of 16 bytes behind the first page.
@@ -38,6 +39,7 @@ class Checker {
     for (const DeviceConfig& device : config_.devices) check_device(device);
     check_requesters();
     check_memory();
+    check_cache();
     check_unattached();
     check_events();
   }
@@ -242,6 +244,20 @@ class Checker {
       add("memory.size_bytes", "memory.size_bytes = " + quote(size_text(config_.memory.size_bytes)) +
                                    ": the windows of all generators need " + size_text(windows) +
                                    " and tables some more");
+    }
+  }
+
+  void check_cache() {
+    const LastLevelCacheConfig& cache = config_.llc;
+    if (cache.size_bytes == 0) return;
+    const std::string ways = std::to_string(cache.ways);
+    if (cache.size_bytes % (cache.ways * kLineBytes) != 0) {
+      add("llc.size_bytes", "llc.size_bytes = " + quote(size_text(cache.size_bytes)) + ": allowed: a multiple of " +
+                                std::to_string(cache.ways * kLineBytes) + ", which is llc.ways = " + ways +
+                                " lines of 64 bytes");
+    }
+    if (cache.write_ways > cache.ways) {
+      add("llc.write_ways", "llc.write_ways = " + std::to_string(cache.write_ways) + ": more than llc.ways = " + ways);
     }
   }
 

@@ -23,6 +23,13 @@ void visit_platform(C& c, Visit&& visit) {
   visit("memory.channels", c.memory.channels);
   visit("memory.refresh_interval_ns", c.memory.refresh_interval_ns);
   visit("memory.refresh_ns", c.memory.refresh_ns);
+  visit("llc.size_bytes", c.llc.size_bytes);
+  visit("llc.ways", c.llc.ways);
+  visit("llc.latency_ns", c.llc.latency_ns);
+  visit("llc.dma_reads", c.llc.dma_reads);
+  visit("llc.dma_writes", c.llc.dma_writes);
+  visit("llc.walks", c.llc.walks);
+  visit("llc.write_ways", c.llc.write_ways);
   visit("bus.latency_ns", c.bus.latency_ns);
   visit("host.access_ns", c.host.access_ns);
   visit("ddi.max_leaf", c.ddi.max_leaf);
@@ -116,6 +123,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("permissions", c.generator.permissions);
   visit("escape_percent", c.generator.escape_percent);
   visit("quantum_ns", c.generator.quantum_ns);
+  visit("window_cache", c.generator.window_cache);
   visit("capture", c.nic.capture);
   visit("driver", c.nic.driver);
   visit("local_address", c.nic.local_address);

@@ -38,7 +38,7 @@ std::vector<ConfigValue> values_of(const Config& config) {
     entry.value = to_value(*entry.parameter, field);
     const bool named = entry.parameter->type == ValueType::Choice || entry.parameter->type == ValueType::File;
     if (named) choices[key] = std::get<std::string>(entry.value);
-    if (entry.parameter->type == ValueType::Unsigned) {
+    if (entry.parameter->type == ValueType::Unsigned || entry.parameter->type == ValueType::Size) {
       choices[key] = std::to_string(std::get<std::uint64_t>(entry.value));
     }
     values.push_back(std::move(entry));

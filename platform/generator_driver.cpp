@@ -60,6 +60,13 @@ void GeneratorDriver::work() {
       break;
   }
   if (ready) {
+    if (core::LastLevelCache* cache = machine_.memory->cache()) {
+      if (g.window_cache == WindowCache::Warm) {
+        cache->warm(window_, g.window_bytes);
+      } else {
+        cache->remove(window_, g.window_bytes);
+      }
+    }
     master.set_base(logical_);
     master.start();
     if (!master.done()) sc_core::wait(master.done_event());

@@ -153,6 +153,13 @@ Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.mem
   memory_config.channels = config.memory.channels;
   memory_config.refresh_interval = to_picoseconds(config.memory.refresh_interval_ns);
   memory_config.refresh = to_picoseconds(config.memory.refresh_ns);
+  memory_config.cache.size_bytes = config.llc.size_bytes;
+  memory_config.cache.ways = config.llc.ways;
+  memory_config.cache.write_ways = config.llc.write_ways;
+  memory_config.cache.dma_reads = config.llc.dma_reads;
+  memory_config.cache.dma_writes = config.llc.dma_writes;
+  memory_config.cache.structures = config.llc.walks;
+  memory_config.cache_latency = to_picoseconds(config.llc.latency_ns);
   memory = std::make_unique<sim::Memory>("memory", memory_config);
 
   sim::HostConfig host_config;

@@ -12,6 +12,7 @@ using Conditions = std::vector<Condition>;
 
 constexpr std::uint64_t kKiB = std::uint64_t{1} << 10;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMaxNs = 1'000'000'000'000;  // 1000 s, which still is a whole number of ps in a double
 constexpr std::uint64_t kMaxLatencyNs = 1'000'000'000;
@@ -104,6 +105,24 @@ Parameter among(std::vector<unsigned> allowed, Parameter p) {
   return p;
 }
 
+void add_cache(std::vector<Parameter>& t) {
+  const auto there = [](Parameter p) { return only_if({{"size_bytes", "0", true}}, std::move(p)); };
+  t.push_back(
+      size("llc.size_bytes", 0, kGiB, "0",
+           "Size of the processors' last-level cache in front of memory, a multiple of ways times 64; 0: none."));
+  t.push_back(there(integer("llc.ways", 1, 1024, "16", "Ways of the last-level cache.")));
+  t.push_back(there(duration("llc.latency_ns", kMaxLatencyNs, "15",
+                             "In place of memory.latency_ns for an access all of whose lines are in the cache.")));
+  t.push_back(there(flag("llc.dma_reads", "true", "DMA reads look into the cache; those that miss put nothing in.")));
+  t.push_back(there(flag("llc.dma_writes", "true",
+                         "DMA writes go into the cache; false: to memory, and their lines leave the cache.")));
+  t.push_back(there(flag("llc.walks", "true",
+                         "Table reads and all else that IOMMUs read and write themselves use the cache; what misses is "
+                         "put in.")));
+  t.push_back(there(integer("llc.write_ways", 0, 1024, "2",
+                            "Ways of a set that DMA writes may put lines into; 0: those that miss put nothing in.")));
+}
+
 void add_platform(std::vector<Parameter>& t) {
   t.push_back(text(ValueType::String, "name", "", "the scenario file's name without .toml", "Name that reports show."));
   t.push_back(text(ValueType::String, "description", "\"\"", "", "What the scenario is about."));
@@ -125,6 +144,7 @@ void add_platform(std::vector<Parameter>& t) {
                        "From one refresh of memory to the next (tREFI); 0: none."));
   t.push_back(duration("memory.refresh_ns", kMaxLatencyNs, "0",
                        "Length of a refresh (tRFC), during which nothing begins; less than the interval."));
+  add_cache(t);
   t.push_back(
       duration("bus.latency_ns", kMaxLatencyNs, "5", "Time that the bus adds to each transaction that crosses it."));
   t.push_back(
@@ -305,6 +325,11 @@ void add_device(std::vector<Parameter>& t) {
       only_if({{"kind", "generator"}, {"/mode", "lt"}},
               duration("device.*.quantum_ns", kMaxLatencyNs, "0",
                        "How far the device may run ahead of simulated time (temporal decoupling); 0: not at all.")));
+  t.push_back(only_if(
+      {{"kind", "generator"}, {"/llc.size_bytes", "0", true}},
+      choice("device.*.window_cache", {"cold", "warm"}, "\"cold\"",
+             "When traffic begins: the window's lines are not in the last-level cache, or the host has touched each "
+             "once in ascending order.")));
   t.push_back(
       only_if(nic, required(text(ValueType::File, "device.*.capture", "", "",
                                  "Packet capture (pcap or pcapng) whose packets the device sends and receives."))));

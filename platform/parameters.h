@@ -32,7 +32,7 @@ enum class ValueType {
   File,            ///< path relative to the file that names it
 };
 
-/// The parameter is there only when `key`, a choice or an integer, has `value`, or with `other` when it has any other.
+/// The parameter is there only when `key`, a choice, an integer or a size, has `value`, or with `other` when it has any other.
 /// A key beginning with '/' is counted from the top, another one from the table that the parameter stands in.
 struct Condition {
   std::string_view key;

@@ -227,7 +227,7 @@ std::string to_table(const Json& result) {
   interface_block(result, out);
 
   std::string counters;
-  for (const char* group : {"iommu", "memory", "bus", "host", "payload"}) {
+  for (const char* group : {"iommu", "memory", "llc", "bus", "host", "payload"}) {
     if (!result.contains(group)) continue;
     if (std::string(group) != "iommu") {
       counter_lines(group, result.at(group), counters);

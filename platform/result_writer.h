@@ -13,7 +13,7 @@
 //   outcomes  { hit, merged, walk, fault...: summary, may have "stages" }
 //   masters   { device: { requests, bytes, faults, rate_per_us, gbit_per_s, latency, histogram (when asked for), stages, outcomes } }
 //   iommu     { "0": { counters } }
-//   memory, bus, host, payload { counters }
+//   memory, llc (lines, when there is one), bus, host, payload { counters }
 //   ddi       { function: { calls, failures, latency, registers and memory { reads, writes } }, outside_of_calls: the last two }
 // Members that are not there are not shown; further ones are written to result.json as they are.
 #pragma once

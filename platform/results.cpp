@@ -182,6 +182,21 @@ core::Tick common_time(const std::vector<std::unique_ptr<DeviceDriver>>& drivers
   return end > begin ? end - begin : 0;
 }
 
+ordered_json cache_json(const core::LastLevelCache& cache) {
+  using Kind = core::LastLevelCache::Kind;
+  static constexpr std::array<std::pair<const char*, Kind>, core::LastLevelCache::kKinds> kKinds = {
+      {{"dma_read", Kind::DmaRead},
+       {"dma_write", Kind::DmaWrite},
+       {"structure", Kind::Structure},
+       {"host", Kind::Host}}};
+  ordered_json json;
+  for (const auto& [name, kind] : kKinds) {
+    const core::LastLevelCacheCounters& counters = cache.counters(kind);
+    json[name] = {{"hits", counters.hits}, {"misses", counters.misses}, {"evictions", counters.evictions}};
+  }
+  return json;
+}
+
 ordered_json access_json(const sim::HostAccessCounters& counters) {
   return {{"reads", counters.reads}, {"writes", counters.writes}, {"bytes", counters.bytes}};
 }
@@ -268,6 +283,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
                       {"out_of_order_arrivals", machine.memory->out_of_order()},
                       {"table_frames", machine.frames.frames_in_use()},
                       {"most_table_frames", machine.frames.most_frames_in_use()}};
+  if (machine.memory->cache() != nullptr) result["llc"] = cache_json(*machine.memory->cache());
   result["bus"] = {{"transactions", machine.bus->counters().transactions},
                    {"unmapped", machine.bus->counters().unmapped}};
   const sim::HostCounters& host = machine.host->counters();

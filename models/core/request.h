@@ -13,6 +13,9 @@ enum class AccessKind : std::uint8_t { Read, Write, Atomic };
 /// PCIe's AT field.
 enum class AddressType : std::uint8_t { Untranslated = 0, TranslationRequest = 1, Translated = 2 };
 
+/// What an access to memory is for: a device's data, the unit's own structures, or the processors' programs.
+enum class Traffic : std::uint8_t { Dma, Structure, Host };
+
 struct Request {
   Address address = 0;       ///< first byte, input address
   std::uint32_t length = 0;  ///< bytes; never crosses a 4 KiB page in the translation machine

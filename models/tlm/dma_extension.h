@@ -26,7 +26,8 @@ struct DmaExtension : ::tlm::tlm_extension<DmaExtension> {
   bool atomic = false;       ///< needs read and write permission
   bool has_pasid = false;
   std::uint32_t pasid = 0;
-  bool tell_accepted = false;  ///< the initiator takes DMA_ACCEPTED
+  bool tell_accepted = false;                  ///< the initiator takes DMA_ACCEPTED
+  core::Traffic traffic = core::Traffic::Dma;  ///< memory: who asks; without an extension it is DMA
 
   // Written by the targets on the way, for the initiator to read after the response.
   core::StageTimes stages;  ///< translation unit: everything between its request and its response

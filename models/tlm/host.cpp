@@ -7,7 +7,19 @@
 #include <cctype>
 #include <cstring>
 
+#include "models/tlm/dma_extension.h"
+
 namespace iommu::sim {
+
+/// Tells memory that it is the host's.
+struct Host::Payload : ::tlm::tlm_generic_payload {
+  DmaExtension extension;
+  Payload() {
+    extension.traffic = core::Traffic::Host;
+    set_extension(&extension);
+  }
+  ~Payload() override { clear_extension(&extension); }
+};
 
 Host::Host(sc_core::sc_module_name name, const HostConfig& config)
     : sc_module(name), bus("bus"), interrupts("interrupts"), config_(config) {
@@ -89,9 +101,9 @@ bool Host::access(::tlm::tlm_command command, core::Address address, void* data,
   if (bytes == 0) return true;
   const core::Tick began = now_ticks();
   // Other threads come in between while this one waits: each access needs a payload of its own.
-  std::unique_ptr<::tlm::tlm_generic_payload> payload;
+  std::unique_ptr<Payload> payload;
   if (payloads_.empty()) {
-    payload = std::make_unique<::tlm::tlm_generic_payload>();
+    payload = std::make_unique<Payload>();
   } else {
     payload = std::move(payloads_.back());
     payloads_.pop_back();

@@ -154,7 +154,8 @@ class Host : public sc_core::sc_module {
 
   HostConfig config_;
   HostCounters counters_;
-  std::vector<std::unique_ptr<::tlm::tlm_generic_payload>> payloads_;  // not in use
+  struct Payload;
+  std::vector<std::unique_ptr<Payload>> payloads_;  // not in use
 
   std::deque<Thread> to_launch_;
   sc_core::sc_event launch_;

@@ -14,6 +14,11 @@ namespace iommu::sim {
 Memory::Memory(sc_core::sc_module_name name, const MemoryConfig& config)
     : sc_module(name), socket("socket"), config_(config), channels_(config.channels) {
   require_picosecond_resolution();
+  if (config.cache.size_bytes != 0) {
+    const char* problem = core::LastLevelCache::find_problem(config.cache);
+    if (problem != nullptr) SC_REPORT_ERROR("iommu-vp", (std::string(this->name()) + ": " + problem).c_str());
+    if (problem == nullptr) cache_ = std::make_unique<core::LastLevelCache>(config.cache);
+  }
   reserve();
   socket.register_b_transport(this, &Memory::b_transport);
   socket.register_nb_transport_fw(this, &Memory::nb_transport_fw);
@@ -111,6 +116,15 @@ core::Tick Memory::after_refresh(core::Tick now) {
   return now + (config_.refresh - into);
 }
 
+// How many bytes have to be moved from or to memory itself.
+std::uint64_t Memory::look_up(const ::tlm::tlm_generic_payload& payload, core::Traffic traffic) {
+  const unsigned length = payload.get_data_length();
+  const unsigned width = payload.get_streaming_width();
+  const std::uint64_t missing =
+      cache_->access(traffic, payload.is_write(), payload.get_address(), std::min(length, width));
+  return width < length && missing != 0 ? length : missing;
+}
+
 void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   payload.set_dmi_allowed(bytes_ != nullptr);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
@@ -125,15 +139,22 @@ void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_t
     return;
   }
   const std::uint64_t length = payload.get_data_length();
-  const std::uint64_t rate = config_.bandwidth_mbytes_per_s;
-  // A byte takes 10^6 / rate picoseconds; 2^32 bytes times 10^6 stay below 2^64.
-  const core::Tick occupancy = rate == 0 ? 0 : (length * 1'000'000 - 1) / rate + 1;
-  const core::Tick now = now_ticks(delay);
-  const core::Tick wait = channels_.reserve(after_refresh(now), occupancy) - now;
-  delay += to_sc_time(wait + config_.latency + occupancy);
-  if (auto* extension = payload.get_extension<DmaExtension>()) extension->wait += wait;
-  counters_.wait += wait;
-  counters_.busy += occupancy;
+  auto* extension = payload.get_extension<DmaExtension>();
+  std::uint64_t moved = length;
+  if (cache_ != nullptr) moved = look_up(payload, extension != nullptr ? extension->traffic : core::Traffic::Dma);
+  if (moved == 0) {
+    delay += to_sc_time(config_.cache_latency);
+  } else {
+    const std::uint64_t rate = config_.bandwidth_mbytes_per_s;
+    // A byte takes 10^6 / rate picoseconds; 2^32 bytes times 10^6 stay below 2^64.
+    const core::Tick occupancy = rate == 0 ? 0 : (moved * 1'000'000 - 1) / rate + 1;
+    const core::Tick now = now_ticks(delay);
+    const core::Tick wait = channels_.reserve(after_refresh(now), occupancy) - now;
+    delay += to_sc_time(wait + config_.latency + occupancy);
+    if (extension != nullptr) extension->wait += wait;
+    counters_.wait += wait;
+    counters_.busy += occupancy;
+  }
   ++(payload.is_read() ? counters_.reads : counters_.writes);
   (payload.is_read() ? counters_.bytes_read : counters_.bytes_written) += length;
   move(payload);

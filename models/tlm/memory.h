@@ -1,4 +1,4 @@
-// Main memory: bytes, latency and bandwidth.
+// Main memory: bytes, latency and bandwidth, and the processors' last-level cache in front of it.
 //
 // What it does: one reserved mapping of the host for all of its addresses, of which only touched pages cost anything;
 // answers blocking, non-blocking (completed early), debug and direct (DMI) access; refreshes all of it at once, at fixed
@@ -8,10 +8,17 @@
 //   start + latency + occupancy,  occupancy = bytes / bandwidth, rounded up to a picosecond once.
 // During a refresh nothing starts: what arrives then does so at the refresh's end. The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
 // channel.
+//
+// With a cache (off by default) an access all of whose lines are there takes the cache's latency and no channel. Any
+// other takes the memory's latency, and its bytes in lines that were not there take the channel. DmaExtension says what
+// an access is for; without one it is DMA. Untimed and direct accesses don't touch the cache.
 #pragma once
 
 #include <tlm_utils/multi_passthrough_target_socket.h>
 
+#include <memory>
+
+#include "models/core/last_level_cache.h"
 #include "models/core/physical_memory.h"
 #include "models/core/resource.h"
 #include "models/tlm/socket_width.h"
@@ -28,10 +35,12 @@ struct MemoryConfig {
   core::Tick refresh_interval =
       0;                   ///< from one refresh's begin to the next, the first at this time (JEDEC tREFI); 0: none
   core::Tick refresh = 0;  ///< one refresh's length, less than the interval (JEDEC tRFC)
+  core::LastLevelCacheConfig cache = {};  ///< of 0 bytes: none
+  core::Tick cache_latency = 15'000;      ///< of an access that hits
 };
 
 struct MemoryCounters {
-  std::uint64_t reads = 0;  ///< transactions, refused ones not included
+  std::uint64_t reads = 0;  ///< transactions, those that hit the cache too, refused ones not
   std::uint64_t writes = 0;
   std::uint64_t bytes_read = 0;
   std::uint64_t bytes_written = 0;  ///< disabled bytes included: they take their time
@@ -49,7 +58,8 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   /// TLM_IGNORE_COMMAND is OK and takes no time.
   tlm_utils::multi_passthrough_target_socket<Memory, kSocketWidthBits> socket;
 
-  /// A size of 0, a range beyond the last address, and a size that the host can't reserve are reported as SC_ERROR.
+  /// A size of 0, a range beyond the last address, and a size that the host can't reserve are reported as SC_ERROR,
+  /// and so is a cache that can't be.
   Memory(sc_core::sc_module_name name, const MemoryConfig& config);
   ~Memory() override;
 
@@ -61,11 +71,14 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
 
   [[nodiscard]] const MemoryConfig& config() const { return config_; }
   [[nodiscard]] const MemoryCounters& counters() const { return counters_; }
+  /// Null when there is none.
+  [[nodiscard]] core::LastLevelCache* cache() const { return cache_.get(); }
   [[nodiscard]] std::uint64_t out_of_order() const { return channels_.out_of_order(); }
   /// Counts from here on; contents and channels stay.
   void restart_counters() {
     counters_ = MemoryCounters();
     channels_.restart_counters();
+    if (cache_ != nullptr) cache_->restart_counters();
   }
 
  private:
@@ -74,6 +87,7 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   [[nodiscard]] ::tlm::tlm_response_status check(const ::tlm::tlm_generic_payload& payload) const;
   void move(::tlm::tlm_generic_payload& payload) const;
   core::Tick after_refresh(core::Tick now);
+  [[nodiscard]] std::uint64_t look_up(const ::tlm::tlm_generic_payload& payload, core::Traffic traffic);
 
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
@@ -84,6 +98,7 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   MemoryConfig config_;
   unsigned char* bytes_ = nullptr;
   core::Resource channels_;
+  std::unique_ptr<core::LastLevelCache> cache_;
   MemoryCounters counters_;
 };
 

@@ -20,10 +20,12 @@ struct AccessSlot : ::tlm::tlm_generic_payload {
   std::array<std::uint64_t, 2> words{};
   void* user = nullptr;
 
-  /// Sets up an access of up to 16 bytes to or from `words`.
+  /// Sets up an access of up to 16 bytes to or from `words`: one of the unit's own.
   void prepare(::tlm::tlm_command command, core::Address address, std::uint32_t bytes) {
     point_to(command, address, reinterpret_cast<unsigned char*>(words.data()), bytes);
+    extension.traffic = core::Traffic::Structure;
   }
+  /// Sets up a DMA to or from `data`.
   void point_to(::tlm::tlm_command command, core::Address address, unsigned char* data, std::uint32_t bytes) {
     set_command(command);
     set_address(address);
@@ -35,6 +37,7 @@ struct AccessSlot : ::tlm::tlm_generic_payload {
     set_dmi_allowed(false);
     set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
     extension.wait = 0;
+    extension.traffic = core::Traffic::Dma;
   }
   [[nodiscard]] core::StructureRead result() const {
     core::StructureRead read;

@@ -18,6 +18,13 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(c.memory.latency_ns == 70);
   CHECK(c.memory.bandwidth_gbytes_per_s == 25.6);
   CHECK(c.memory.channels == 1);
+  CHECK(c.llc.size_bytes == 0);
+  CHECK(c.llc.ways == 16);
+  CHECK(c.llc.latency_ns == 15);
+  CHECK(c.llc.dma_reads);
+  CHECK(c.llc.dma_writes);
+  CHECK(c.llc.walks);
+  CHECK(c.llc.write_ways == 2);
   CHECK(c.bus.latency_ns == 5);
   CHECK(c.host.access_ns == 2);
   CHECK(c.ddi.max_leaf == LeafSize::Size2MiB);

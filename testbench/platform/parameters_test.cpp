@@ -35,7 +35,7 @@ TEST_CASE("every parameter has a meaning, a default or a reason for none, and a 
         CHECK(condition.value.empty());  // no file
         continue;
       }
-      if (other->type == ValueType::Unsigned) {
+      if (other->type == ValueType::Unsigned || other->type == ValueType::Size) {
         CHECK(condition.value == "0");
         CHECK(other->minimum == 0);
         continue;
