@@ -126,6 +126,7 @@ struct WalkerConfig {
   unsigned slots = 0;
   unsigned cycles_per_level = 0;
   unsigned reply_cycles = 0;
+  unsigned recovery_cycles = 0;
   bool one_walk_per_superpage = false;
 };
 

@@ -85,6 +85,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("walker.slots", c.walker.slots);
   visit("walker.cycles_per_level", c.walker.cycles_per_level);
   visit("walker.reply_cycles", c.walker.reply_cycles);
+  visit("walker.recovery_cycles", c.walker.recovery_cycles);
   visit("walker.one_walk_per_superpage", c.walker.one_walk_per_superpage);
   visit("invalidation.decode_cycles", c.invalidation.decode_cycles);
   visit("register_latency_cycles", c.register_latency_cycles);

@@ -247,6 +247,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   walker.cache.entries = {
       0, 0, c.walk_cache.l2_entries, c.walk_cache.l3_entries, c.walk_cache.l4_entries, c.walk_cache.l5_entries};
   walker.reply = cycles(c, c.walker.reply_cycles);
+  walker.recovery = cycles(c, c.walker.recovery_cycles);
   walker.one_walk_per_superpage = c.walker.one_walk_per_superpage;
   made.walker = std::make_unique<sim::PageTableWalker>((name + "_walker").c_str(), walker);
   made.walker->memory.bind(bus->initiators);

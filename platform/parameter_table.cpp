@@ -236,7 +236,10 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(cycles("iommu.*.walker.cycles_per_level", "2",
                      "Time that the walker takes for each level besides the memory read."));
   t.push_back(cycles("iommu.*.walker.reply_cycles", "0",
-                     "Time from a walk's end to its request, while the walker's slot is free already."));
+                     "Time from a walk's end to its request; it holds no slot of the walker."));
+  t.push_back(
+      cycles("iommu.*.walker.recovery_cycles", "0",
+             "Time from a walk's end until its slot, and its 2 MiB where only one may be walked, can be taken again."));
   t.push_back(flag("iommu.*.walker.one_walk_per_superpage", "false",
                    "At most one walk is under way for each 2 MiB of a domain; the others wait for it."));
   t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",

@@ -16,7 +16,7 @@ std::uint64_t region_of(const WalkJob& job) {
 
 // One walk under way. `mark` is the time up to which its stages are charged.
 struct PageTableWalker::Active {
-  enum class Next : std::uint8_t { Read, Finish, Reply };
+  enum class Next : std::uint8_t { Read, Finish, Free, Reply };
 
   WalkJob* job = nullptr;
   WalkClient* client = nullptr;
@@ -25,7 +25,10 @@ struct PageTableWalker::Active {
   Next next = Next::Read;
   core::Tick mark = 0;
   core::Tick arrival = 0;
+  std::uint64_t region = 0;   // region_of(job), which may be gone before the slot is free
+  core::Tick ended = 0;       // AT: when the walk did
   bool started = false;       // AT: has a slot
+  bool replied = false;       // AT: the job is the client's again
   bool fill_pending = false;  // the last entry read led one level down
   bool stale = false;         // an invalidation came in between: nothing of this walk may be cached
 };
@@ -67,11 +70,12 @@ PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* 
   Active& active = *free_.back();
   free_.pop_back();
   active.job = &job;
+  active.region = region_of(job);
   active.client = client;
   active.walk = core::Walk(job.space, job.input, job.wanted, job.zero_length);
   active.slot = &pool_.take();
   active.slot->user = &active;
-  active.started = false;
+  active.started = active.replied = false;
   active.fill_pending = false;
   active.stale = false;
   running_.push_back(&active);
@@ -135,8 +139,8 @@ void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
     fill_cache(active);
     if (!active.walk.done()) at += config_.level_overhead;
   }
-  slots_.release(start, at);
-  if (config_.one_walk_per_superpage) region_until_[region_of(job)] = at;
+  slots_.release(start, at + config_.recovery);
+  if (config_.one_walk_per_superpage) region_until_[region_of(job)] = at + config_.recovery;
   job.stages->charge(core::Stage::WalkReply, config_.reply);
   job.outcome = active.walk.outcome();
   job.end = at + config_.reply;
@@ -174,7 +178,7 @@ bool PageTableWalker::may_start(const Active& active) const {
   if (!config_.one_walk_per_superpage) return true;
   const std::uint64_t region = region_of(*active.job);
   return std::none_of(running_.begin(), running_.end(),
-                      [region](const Active* other) { return other->started && region_of(*other->job) == region; });
+                      [region](const Active* other) { return other->started && other->region == region; });
 }
 
 // A walk has ended: whoever has waited longest and can begin does. More than one may when none had taken the slot.
@@ -212,20 +216,45 @@ void PageTableWalker::run_due() {
 void PageTableWalker::handle(Active& active) {
   fill_cache(active);
   if (active.next == Active::Next::Finish) return finish(active);
+  if (active.next == Active::Next::Free) return free_slot(active);
   if (active.next == Active::Next::Reply) return reply(active);
   active.slot->prepare(::tlm::TLM_READ_COMMAND, active.walk.entry_address(), 8);
   if (const auto ended = initiator_.issue(*active.slot)) read_ended(active, *ended);
 }
 
-// The walk is over: its slot is free, and its reply on its way.
+// The walk is over. Its slot is free after the recovery and its request told after the reply, whichever comes first.
 void PageTableWalker::finish(Active& active) {
+  active.ended = now_ticks();
+  active.job->stages->charge(core::Stage::WalkReply, config_.reply);
+  if (config_.recovery <= config_.reply) {
+    active.next = Active::Next::Free;
+    go_on_at(active, active.ended + config_.recovery);
+  } else {
+    active.next = Active::Next::Reply;
+    go_on_at(active, active.ended + config_.reply);
+  }
+}
+
+void PageTableWalker::go_on_at(Active& active, core::Tick time) {
+  if (time > now_ticks()) {
+    queue_.push(time, &active);
+  } else if (active.next == Active::Next::Free) {
+    free_slot(active);
+  } else {
+    reply(active);
+  }
+}
+
+void PageTableWalker::free_slot(Active& active) {
   active.started = false;
   --active_count_;
-  if (config_.reply == 0) return reply(active);
-  active.job->stages->charge(core::Stage::WalkReply, config_.reply);
-  active.next = Active::Next::Reply;
-  queue_.push(now_ticks() + config_.reply, &active);
   start_waiting();
+  if (active.replied) {
+    release_active(active);
+  } else {
+    active.next = Active::Next::Reply;
+    go_on_at(active, active.ended + config_.reply);
+  }
 }
 
 void PageTableWalker::reply(Active& active) {
@@ -234,8 +263,13 @@ void PageTableWalker::reply(Active& active) {
   job.outcome = active.walk.outcome();
   job.end = now_ticks();
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
-  release_active(active);
-  if (config_.reply == 0) start_waiting();
+  active.replied = true;
+  if (active.started) {
+    active.next = Active::Next::Free;
+    queue_.push(active.ended + config_.recovery, &active);
+  } else {
+    release_active(active);
+  }
   client.walk_done(job);
 }
 
@@ -244,6 +278,7 @@ void PageTableWalker::invalidate(const core::TranslationScope& scope) {
   const bool structures = !(scope.kind == core::TranslationScope::Kind::Pages && scope.leaf_only);
   if (!structures) return;
   for (Active* active : running_) {
+    if (active->replied) continue;
     if (scope.kind == core::TranslationScope::Kind::Global || active->job->space.domain == scope.domain)
       active->stale = true;
   }

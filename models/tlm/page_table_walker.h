@@ -61,7 +61,8 @@ struct WalkerConfig {
   std::uint32_t slots = 8;           ///< walks at the same time; 0: without limit
   core::Tick level_overhead = 2000;  ///< before the read of each level's entry
   core::Tick cache_latency = 1000;   ///< of one look-up in the paging-structure caches; 0 when all are off
-  core::Tick reply = 0;              ///< from a walk's end, when its slot is free again, to walk_done()
+  core::Tick reply = 0;              ///< from a walk's end to walk_done()
+  core::Tick recovery = 0;           ///< from a walk's end until its slot, and its region, can be taken again
   core::WalkCacheConfig cache;
   /// At most one walk at a time for each 2 MiB region of a domain; the others wait for it without taking a slot.
   bool one_walk_per_superpage = false;
@@ -107,6 +108,8 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void start(Active& active);
   void handle(Active& active);
   void finish(Active& active);
+  void go_on_at(Active& active, core::Tick time);
+  void free_slot(Active& active);
   void reply(Active& active);
   [[nodiscard]] bool may_start(const Active& active) const;
   void start_waiting();

@@ -200,6 +200,35 @@ TEST_CASE("A walk's reply takes its time after the slot is free") {
   }
 }
 
+TEST_CASE("A walker's slot recovers while the request goes on") {
+  for (const bool lt : {false, true}) {
+    for (const Tick recovery : {Tick{5000}, Tick{10000}}) {
+      INFO("LT " << lt << " recovery " << recovery);
+      RigConfig config;
+      config.walker.recovery = recovery;
+      config.walker.slots = 1;
+      config.iotlb.ports = 0;
+      const auto done = together(lt, config, {read_of(cold(0)), read_of(cold(1)), read_of(cold(2))});
+      CHECK(took(done[0]) == 106000);
+      CHECK(took(done[1]) == 159000 + recovery);
+      CHECK(done[1].stages.of(Stage::WalkSlotWait) == 53000 + recovery);
+      CHECK(took(done[2]) == 212000 + 2 * recovery);
+      config.walker.reply = 7000;
+      const auto both = together(lt, config, {read_of(cold(0)), read_of(cold(1))});
+      CHECK(took(both[0]) == 113000);
+      CHECK(took(both[1]) == 166000 + recovery);
+    }
+    RigConfig region;
+    region.walker.recovery = 24000;
+    region.walker.one_walk_per_superpage = true;
+    region.iotlb.ports = 0;
+    const auto done = together(lt, region, {read_of(cold(0)), read_of(cold(1)), read_of(kOtherRegion + 0x1000)});
+    CHECK(took(done[0]) == 106000);
+    CHECK(took(done[1]) == 183000);  // 3 + 53 + 24 + 53 + 50
+    CHECK(took(done[2]) == 106000);
+  }
+}
+
 TEST_CASE("Requests that join a walk take its result with the reply; one walk for each 2 MiB ends before it") {
   RigConfig config;
   config.walker.reply = 7000;
