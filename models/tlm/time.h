@@ -13,13 +13,13 @@ namespace iommu::sim {
 [[nodiscard]] inline core::Tick to_ticks(const sc_core::sc_time& time) { return time.value(); }
 [[nodiscard]] inline sc_core::sc_time to_sc_time(core::Tick ticks) { return sc_core::sc_time::from_value(ticks); }
 
+/// The kernel's time. sc_time_stamp() gives the same by a call into the library, which costs more than the rest here.
+[[nodiscard]] inline core::Tick now_ticks() { return sc_core::sc_get_curr_simcontext()->time_stamp().value(); }
 /// The simulated time of the running process with its annotated delay.
-[[nodiscard]] inline core::Tick now_ticks(const sc_core::sc_time& delay = sc_core::SC_ZERO_TIME) {
-  return sc_core::sc_time_stamp().value() + delay.value();
-}
+[[nodiscard]] inline core::Tick now_ticks(const sc_core::sc_time& delay) { return now_ticks() + delay.value(); }
 /// The delay that stands for the absolute time `at`, which must not lie before the kernel's time.
 [[nodiscard]] inline sc_core::sc_time delay_until(core::Tick at) {
-  return sc_core::sc_time::from_value(at - sc_core::sc_time_stamp().value());
+  return sc_core::sc_time::from_value(at - now_ticks());
 }
 
 /// Reports a fatal error when the resolution is not 1 ps; modules call it when they are constructed.

@@ -2,6 +2,10 @@
 //
 // What it does: one sc_event for any number of pending entries; the module's SC_METHOD, sensitive to event(), takes
 // what is due. What it does not do: own the method, or cancel entries.
+//
+// Most modules push in the order of time, since their latencies are constant: such entries stand in a ring and cost no
+// comparisons. What comes earlier than the ring's last one goes into a heap beside it. Nothing is allocated once both
+// have grown to what is pending at most.
 #pragma once
 
 #include <algorithm>
@@ -16,40 +20,76 @@ template <class Item>
 class TimedQueue {
  public:
   [[nodiscard]] const sc_core::sc_event& event() const { return event_; }
-  [[nodiscard]] bool empty() const { return heap_.empty(); }
-  [[nodiscard]] std::size_t size() const { return heap_.size(); }
+  [[nodiscard]] bool empty() const { return in_ring_ == 0 && heap_.empty(); }
+  [[nodiscard]] std::size_t size() const { return in_ring_ + heap_.size(); }
 
   /// `at` is absolute and not in the past.
   void push(core::Tick at, const Item& item) {
-    const bool first = heap_.empty() || at < heap_.front().at;
-    heap_.push_back({at, sequence_++, item});
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    const bool first = !taking_ && (empty() || at < first_at());
+    if (in_ring_ == 0 || at >= last_in_ring_) {
+      if (in_ring_ == ring_.size()) grow();
+      ring_[(head_ + in_ring_) & (ring_.size() - 1)] = {at, sequence_++, item};
+      last_in_ring_ = at;
+      ++in_ring_;
+    } else {
+      heap_.push_back({at, sequence_++, item});
+      std::push_heap(heap_.begin(), heap_.end(), Later());
+    }
     if (first) event_.notify(delay_until(at));
   }
 
-  /// Takes the next due entry; call until it returns false, which also arms the event for the entry after that.
+  /// Takes the next due entry; call until it returns false, which also arms the event for the entry after that. Until
+  /// then pushes leave the event alone.
   bool pop_due(Item& item) {
-    if (heap_.empty()) return false;
-    if (heap_.front().at > now_ticks()) {
-      event_.notify(delay_until(heap_.front().at));
+    taking_ = !empty();
+    if (!taking_) return false;
+    const bool from_heap = heap_is_first();
+    const Entry& first = from_heap ? heap_.front() : ring_[head_];
+    if (first.at > now_ticks()) {
+      taking_ = false;
+      event_.notify(delay_until(first.at));
       return false;
     }
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    item = heap_.back().item;
-    heap_.pop_back();
+    item = first.item;
+    if (from_heap) {
+      std::pop_heap(heap_.begin(), heap_.end(), Later());
+      heap_.pop_back();
+    } else {
+      head_ = (head_ + 1) & (ring_.size() - 1);
+      --in_ring_;
+    }
     return true;
   }
 
  private:
   struct Entry {
-    core::Tick at;
-    std::uint64_t order;
-    Item item;
+    core::Tick at = 0;
+    std::uint64_t order = 0;
+    Item item{};
   };
-  static bool later(const Entry& a, const Entry& b) { return a.at != b.at ? a.at > b.at : a.order > b.order; }
+  struct Later {
+    bool operator()(const Entry& a, const Entry& b) const { return a.at != b.at ? a.at > b.at : a.order > b.order; }
+  };
 
+  [[nodiscard]] bool heap_is_first() const {
+    return !heap_.empty() && (in_ring_ == 0 || Later()(ring_[head_], heap_.front()));
+  }
+  [[nodiscard]] core::Tick first_at() const { return heap_is_first() ? heap_.front().at : ring_[head_].at; }
+
+  void grow() {
+    std::vector<Entry> larger(std::max<std::size_t>(16, 2 * ring_.size()));
+    for (std::size_t i = 0; i < in_ring_; ++i) larger[i] = ring_[(head_ + i) & (ring_.size() - 1)];
+    ring_ = std::move(larger);
+    head_ = 0;
+  }
+
+  std::vector<Entry> ring_;  // a power of two
+  std::size_t head_ = 0;
+  std::size_t in_ring_ = 0;
+  core::Tick last_in_ring_ = 0;
   std::vector<Entry> heap_;
   std::uint64_t sequence_ = 0;
+  bool taking_ = false;  // between two calls of pop_due()
   sc_core::sc_event event_;
 };
 
