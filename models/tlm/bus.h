@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "models/core/address_map.h"
+#include "models/tlm/fifo.h"
 #include "models/tlm/socket_width.h"
 #include "models/tlm/time.h"
 
@@ -78,7 +79,7 @@ class Bus : public sc_core::sc_module {
   struct Exclusive {
     Open* taken_by = nullptr;
     core::Tick free_at = 0;
-    std::deque<Open*> waiting;
+    Fifo<Open*> waiting;
   };
   // What a call has returned.
   struct Step {

@@ -43,11 +43,7 @@ DmaPort::DmaPort(sc_core::sc_module_name name, const DmaPortConfig& config, DmaC
       config_(config),
       client_(client),
       pool_(std::make_unique<Pool>()),
-      initiator_(
-          [this](::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
-            return socket->nb_transport_fw(payload, phase, delay);
-          },
-          [this](::tlm::tlm_generic_payload& payload, core::Tick at) { conclude(static_cast<Slot&>(payload), at); }) {
+      initiator_(socket, ResponseEnded{this}) {
   require_picosecond_resolution();
   config_.outstanding = std::max<std::uint32_t>(config_.outstanding, 1);
   socket.register_nb_transport_bw(this, &DmaPort::backward);
@@ -122,6 +118,10 @@ void DmaPort::note_accepted(Slot& slot, core::Tick at) {
   if (slot.accepted) return;
   slot.accepted = true;
   due_.push(std::max(at, now_ticks()), {&slot, false});
+}
+
+void DmaPort::ResponseEnded::operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const {
+  port->conclude(static_cast<Slot&>(payload), at);
 }
 
 /// The end is known; the client hears of it when it has come.

@@ -104,6 +104,10 @@ class DmaPort : public sc_core::sc_module {
     Slot* slot;
     bool end;  // else: its place is free
   };
+  struct ResponseEnded {
+    DmaPort* port;
+    void operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const;
+  };
 
   void check(const DmaOperation& operation) const;
   Slot& prepare(DmaOperation& operation, core::Tick at);
@@ -118,7 +122,7 @@ class DmaPort : public sc_core::sc_module {
   DmaPortConfig config_;
   DmaClient& client_;
   std::unique_ptr<Pool> pool_;
-  NbInitiator initiator_;
+  NbInitiator<decltype(socket), ResponseEnded> initiator_;
   TimedQueue<Due> due_;
   std::uint32_t in_flight_ = 0;
   std::uint32_t open_ = 0;  // not ended: in_flight_ and the accepted ones

@@ -5,27 +5,23 @@
 // limit how many are outstanding, wait.
 #pragma once
 
-#include <deque>
-#include <functional>
 #include <optional>
 #include <tlm>
 
+#include "models/tlm/fifo.h"
 #include "models/tlm/time.h"
 
 namespace iommu::sim {
 
+/// `Socket` is an initiator socket. `Ended` is called as ended(payload, at): a response that was not early has ended at
+/// `at`, now or later.
+template <class Socket, class Ended>
 class NbInitiator {
  public:
-  /// Sends a request downstream: the socket's nb_transport_fw.
-  using Forward =
-      std::function<::tlm::tlm_sync_enum(::tlm::tlm_generic_payload&, ::tlm::tlm_phase&, sc_core::sc_time&)>;
-  /// A response that was not early has ended at `at`, now or later.
-  using Done = std::function<void(::tlm::tlm_generic_payload&, core::Tick at)>;
-
-  NbInitiator(Forward forward, Done done) : forward_(std::move(forward)), done_(std::move(done)) {}
+  NbInitiator(Socket& socket, Ended ended) : socket_(socket), ended_(ended) {}
 
   /// Sends or queues a request at the kernel's time. Returns the time of its end when the target completed it early;
-  /// otherwise `done` is called later, never from within this call.
+  /// otherwise `Ended` is called later, never from within this call.
   std::optional<core::Tick> issue(::tlm::tlm_generic_payload& payload) {
     if (in_request_ != nullptr) {
       waiting_.push_back(&payload);
@@ -44,7 +40,7 @@ class NbInitiator {
       request_ended(payload);  // BEGIN_RESP implies END_REQ
       const core::Tick at = now_ticks(delay);
       phase = ::tlm::END_RESP;
-      done_(payload, at);
+      ended_(payload, at);
       return ::tlm::TLM_COMPLETED;
     }
     return ::tlm::TLM_ACCEPTED;
@@ -55,7 +51,7 @@ class NbInitiator {
     ::tlm::tlm_phase phase = ::tlm::BEGIN_REQ;
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
     in_request_ = &payload;
-    const ::tlm::tlm_sync_enum status = forward_(payload, phase, delay);
+    const ::tlm::tlm_sync_enum status = socket_->nb_transport_fw(payload, phase, delay);
     if (status == ::tlm::TLM_COMPLETED) {
       in_request_ = nullptr;
       return now_ticks(delay);
@@ -65,7 +61,7 @@ class NbInitiator {
       if (phase == ::tlm::BEGIN_RESP) {
         const core::Tick at = now_ticks(delay);
         phase = ::tlm::END_RESP;
-        forward_(payload, phase, delay);
+        socket_->nb_transport_fw(payload, phase, delay);
         return at;
       }
     }
@@ -78,14 +74,14 @@ class NbInitiator {
     while (in_request_ == nullptr && !waiting_.empty()) {
       ::tlm::tlm_generic_payload* next = waiting_.front();
       waiting_.pop_front();
-      if (const auto at = send(*next)) done_(*next, *at);
+      if (const auto at = send(*next)) ended_(*next, *at);
     }
   }
 
-  Forward forward_;
-  Done done_;
+  Socket& socket_;
+  Ended ended_;
   ::tlm::tlm_generic_payload* in_request_ = nullptr;  // BEGIN_REQ sent, END_REQ not seen
-  std::deque<::tlm::tlm_generic_payload*> waiting_;
+  Fifo<::tlm::tlm_generic_payload*> waiting_;
 };
 
 }  // namespace iommu::sim

@@ -39,11 +39,7 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
       config_(config),
       cache_(config.cache),
       slots_(config.slots),
-      initiator_(
-          [this](auto& payload, auto& phase, auto& delay) { return memory->nb_transport_fw(payload, phase, delay); },
-          [this](auto& payload, core::Tick at) {
-            read_ended(*static_cast<Active*>(AccessPool::slot_of(payload).user), at);
-          }) {
+      initiator_(memory, ReadEnded{this}) {
   require_picosecond_resolution();
   caching_ = std::any_of(config.cache.entries.begin() + 2, config.cache.entries.end(),
                          [](std::uint32_t entries) { return entries != 0; });
@@ -60,6 +56,10 @@ PageTableWalker::~PageTableWalker() = default;
 ::tlm::tlm_sync_enum PageTableWalker::backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
                                                sc_core::sc_time& delay) {
   return initiator_.backward(payload, phase, delay);
+}
+
+void PageTableWalker::ReadEnded::operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const {
+  walker->read_ended(*static_cast<Active*>(AccessPool::slot_of(payload).user), at);
 }
 
 PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* client) {

@@ -100,6 +100,10 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
 
  private:
   struct Active;
+  struct ReadEnded {
+    PageTableWalker* walker;
+    void operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const;
+  };
 
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
   core::Tick begin(Active& active, core::Tick now);
@@ -123,7 +127,7 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   core::WalkCache cache_;
   core::Resource slots_;  // LT
   AccessPool pool_;
-  NbInitiator initiator_;
+  NbInitiator<decltype(memory), ReadEnded> initiator_;
   TimedQueue<Active*> queue_;
   std::vector<std::unique_ptr<Active>> all_;
   std::vector<Active*> free_;

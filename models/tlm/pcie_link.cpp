@@ -28,11 +28,7 @@ PcieLink::PcieLink(sc_core::sc_module_name name, const PcieLinkConfig& config)
       timing_(checked(config.pcie, this->name())),
       timed_tags_(config.tags),
       timed_credits_(config.posted_credits),
-      initiator_(
-          [this](auto& payload, auto& phase, auto& delay) { return host->nb_transport_fw(payload, phase, delay); },
-          [this](auto& payload, core::Tick at) {
-            host_ended(*static_cast<Part*>(AccessPool::slot_of(payload).user), at);
-          }),
+      initiator_(host, HostEnded{this}),
       due_(std::make_unique<TimedQueue<Due>>()),
       writes_(std::make_unique<Lane>()),
       reads_(std::make_unique<Lane>()) {

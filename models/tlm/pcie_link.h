@@ -23,7 +23,6 @@
 
 #include <tlm_utils/simple_initiator_socket.h>
 #include <tlm_utils/simple_target_socket.h>
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -75,6 +74,10 @@ class PcieLink : public sc_core::sc_module {
   struct Part;
   struct Lane;
   struct Due;
+  struct HostEnded {
+    PcieLink* link;
+    void operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const;
+  };
 
   // DMA, common.
   bool answer_at_once(::tlm::tlm_generic_payload& payload);
@@ -130,7 +133,7 @@ class PcieLink : public sc_core::sc_module {
   core::Tick latest_read_ = 0;
 
   // AT.
-  NbInitiator initiator_;
+  NbInitiator<decltype(host), HostEnded> initiator_;
   std::unique_ptr<TimedQueue<Due>> due_;
   std::unique_ptr<Lane> writes_;  // DMA with parts that still wait for their turn
   std::unique_ptr<Lane> reads_;
@@ -139,7 +142,7 @@ class PcieLink : public sc_core::sc_module {
   std::uint32_t credits_in_use_ = 0;
   bool in_forward_ = false;     // inside nb_transport_fw: nothing may go back to the device yet
   Dma* in_response_ = nullptr;  // BEGIN_RESP sent, END_RESP not seen
-  std::deque<Dma*> responses_;
+  Fifo<Dma*> responses_;
 };
 
 }  // namespace iommu::sim

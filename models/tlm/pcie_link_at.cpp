@@ -35,6 +35,10 @@ namespace iommu::sim {
   return initiator_.backward(payload, phase, delay);
 }
 
+void PcieLink::HostEnded::operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const {
+  link->host_ended(*static_cast<Part*>(AccessPool::slot_of(payload).user), at);
+}
+
 void PcieLink::run_due() {
   Due due;
   while (due_->pop_due(due)) handle(due);

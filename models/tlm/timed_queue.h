@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/tlm/fifo.h"
 #include "models/tlm/time.h"
 
 namespace iommu::sim {
@@ -20,17 +21,14 @@ template <class Item>
 class TimedQueue {
  public:
   [[nodiscard]] const sc_core::sc_event& event() const { return event_; }
-  [[nodiscard]] bool empty() const { return in_ring_ == 0 && heap_.empty(); }
-  [[nodiscard]] std::size_t size() const { return in_ring_ + heap_.size(); }
+  [[nodiscard]] bool empty() const { return ring_.empty() && heap_.empty(); }
+  [[nodiscard]] std::size_t size() const { return ring_.size() + heap_.size(); }
 
   /// `at` is absolute and not in the past.
   void push(core::Tick at, const Item& item) {
     const bool first = !taking_ && (empty() || at < first_at());
-    if (in_ring_ == 0 || at >= last_in_ring_) {
-      if (in_ring_ == ring_.size()) grow();
-      ring_[(head_ + in_ring_) & (ring_.size() - 1)] = {at, sequence_++, item};
-      last_in_ring_ = at;
-      ++in_ring_;
+    if (ring_.empty() || at >= ring_.back().at) {
+      ring_.push_back({at, sequence_++, item});
     } else {
       heap_.push_back({at, sequence_++, item});
       std::push_heap(heap_.begin(), heap_.end(), Later());
@@ -44,7 +42,7 @@ class TimedQueue {
     taking_ = !empty();
     if (!taking_) return false;
     const bool from_heap = heap_is_first();
-    const Entry& first = from_heap ? heap_.front() : ring_[head_];
+    const Entry& first = from_heap ? heap_.front() : ring_.front();
     if (first.at > now_ticks()) {
       taking_ = false;
       event_.notify(delay_until(first.at));
@@ -55,8 +53,7 @@ class TimedQueue {
       std::pop_heap(heap_.begin(), heap_.end(), Later());
       heap_.pop_back();
     } else {
-      head_ = (head_ + 1) & (ring_.size() - 1);
-      --in_ring_;
+      ring_.pop_front();
     }
     return true;
   }
@@ -72,21 +69,11 @@ class TimedQueue {
   };
 
   [[nodiscard]] bool heap_is_first() const {
-    return !heap_.empty() && (in_ring_ == 0 || Later()(ring_[head_], heap_.front()));
+    return !heap_.empty() && (ring_.empty() || Later()(ring_.front(), heap_.front()));
   }
-  [[nodiscard]] core::Tick first_at() const { return heap_is_first() ? heap_.front().at : ring_[head_].at; }
+  [[nodiscard]] core::Tick first_at() const { return heap_is_first() ? heap_.front().at : ring_.front().at; }
 
-  void grow() {
-    std::vector<Entry> larger(std::max<std::size_t>(16, 2 * ring_.size()));
-    for (std::size_t i = 0; i < in_ring_; ++i) larger[i] = ring_[(head_ + i) & (ring_.size() - 1)];
-    ring_ = std::move(larger);
-    head_ = 0;
-  }
-
-  std::vector<Entry> ring_;  // a power of two
-  std::size_t head_ = 0;
-  std::size_t in_ring_ = 0;
-  core::Tick last_in_ring_ = 0;
+  Fifo<Entry> ring_;
   std::vector<Entry> heap_;
   std::uint64_t sequence_ = 0;
   bool taking_ = false;  // between two calls of pop_due()

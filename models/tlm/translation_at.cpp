@@ -51,6 +51,20 @@ namespace iommu::sim {
   return structure_initiator_.backward(payload, phase, delay);
 }
 
+void TranslationUnit::AccessEnded::operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const {
+  auto& piece = *static_cast<Piece*>(AccessPool::slot_of(payload).user);
+  --unit->downstream_[piece.epoch].open;
+  unit->downstream_event_.notify(delay_until(at));
+  unit->downstream_ended(piece, at);
+  unit->piece_ended(piece);
+}
+
+void TranslationUnit::ReadEnded::operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const {
+  auto& piece = *static_cast<Piece*>(AccessPool::slot_of(payload).user);
+  unit->context_read_ended(piece, at);
+  unit->schedule(piece);
+}
+
 void TranslationUnit::schedule(Piece& piece) { queue_.push(piece.at, &piece); }
 
 void TranslationUnit::run_due() {

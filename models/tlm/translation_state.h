@@ -56,7 +56,7 @@ struct TranslationUnit::Transaction {
 /// One initiator's side: the way back to it (AT), and the order of its requests (in_order).
 struct TranslationUnit::Upstream {
   Transaction* in_response = nullptr;  ///< BEGIN_RESP sent, END_RESP not seen
-  std::deque<Transaction*> ready;
+  Fifo<Transaction*> ready;
 
   // In order, AT.
   std::deque<Transaction*> undelivered;  ///< oldest first

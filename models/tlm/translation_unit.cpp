@@ -18,22 +18,8 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
       config_(config),
       front_end_(std::move(front_end)),
       context_cache_(config.context_entries),
-      memory_initiator_(
-          [this](auto& payload, auto& phase, auto& delay) { return memory->nb_transport_fw(payload, phase, delay); },
-          [this](auto& payload, core::Tick at) {
-            auto& piece = *static_cast<Piece*>(AccessPool::slot_of(payload).user);
-            --downstream_[piece.epoch].open;
-            downstream_event_.notify(delay_until(at));
-            downstream_ended(piece, at);
-            piece_ended(piece);
-          }),
-      structure_initiator_([this](auto& payload, auto& phase,
-                                  auto& delay) { return structures->nb_transport_fw(payload, phase, delay); },
-                           [this](auto& payload, core::Tick at) {
-                             auto& piece = *static_cast<Piece*>(AccessPool::slot_of(payload).user);
-                             context_read_ended(piece, at);
-                             schedule(piece);
-                           }) {
+      memory_initiator_(memory, AccessEnded{this}),
+      structure_initiator_(structures, ReadEnded{this}) {
   require_picosecond_resolution();
   dma.register_b_transport(this, &TranslationUnit::b_transport);
   dma.register_nb_transport_fw(this, &TranslationUnit::nb_transport_fw);

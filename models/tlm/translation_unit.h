@@ -98,6 +98,15 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   struct Transaction;
   struct Piece;
   struct Upstream;
+  // Responses that were not early (AT).
+  struct AccessEnded {
+    TranslationUnit* unit;
+    void operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const;
+  };
+  struct ReadEnded {
+    TranslationUnit* unit;
+    void operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const;
+  };
 
   // DMA, common.
   [[nodiscard]] core::Request request_of(const ::tlm::tlm_generic_payload& payload) const;
@@ -185,8 +194,8 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   TranslationCounters counters_;
 
   AccessPool pool_;
-  NbInitiator memory_initiator_;
-  NbInitiator structure_initiator_;
+  NbInitiator<decltype(memory), AccessEnded> memory_initiator_;
+  NbInitiator<decltype(structures), ReadEnded> structure_initiator_;
   TimedQueue<Piece*> queue_;
   TimedQueue<Transaction*> responses_;  // exact_responses only
   std::vector<std::unique_ptr<Piece>> pieces_;
