@@ -150,24 +150,41 @@ void TranslationUnit::look_up_translation(Piece& piece) {
   } else {
     piece.walking = true;
     flow.translation_missing();
+    note_walk(piece);
   }
 }
 
+// A requester's page; addresses that reach the IOTLB have at most 57 bits.
+std::uint64_t TranslationUnit::walk_key(const Piece& piece) {
+  return piece.flow.request().address >> core::kPageShift << 16 | piece.flow.space().tag;
+}
+
+// At most one: others that miss the page wait for it. One that waits in order has walked already.
 TranslationUnit::Piece* TranslationUnit::walk_under_way(const Piece& piece) const {
-  const core::Request& request = piece.flow.request();
-  for (Piece* other : in_flight_) {
-    // One that waits in order has walked already.
-    if (other->flow.need() == core::TranslationFlow::Need::Walk && other->flow.space().tag == piece.flow.space().tag &&
-        other->flow.request().address >> core::kPageShift == request.address >> core::kPageShift) {
-      return other;
-    }
-  }
-  return nullptr;
+  const auto found = std::find(walk_keys_.begin(), walk_keys_.end(), walk_key(piece));
+  return found == walk_keys_.end() ? nullptr : walks_[static_cast<std::size_t>(found - walk_keys_.begin())];
+}
+
+void TranslationUnit::note_walk(Piece& piece) {
+  piece.walk_index = walks_.size();
+  walks_.push_back(&piece);
+  walk_keys_.push_back(walk_key(piece));
+}
+
+void TranslationUnit::forget_walk(Piece& piece) {
+  if (piece.walk_index == Piece::kNotInFlight) return;
+  walks_[piece.walk_index] = walks_.back();
+  walk_keys_[piece.walk_index] = walk_keys_.back();
+  walks_.back()->walk_index = piece.walk_index;
+  walks_.pop_back();
+  walk_keys_.pop_back();
+  piece.walk_index = Piece::kNotInFlight;
 }
 
 void TranslationUnit::walk_done(WalkJob& job) {
   Piece& piece = *static_cast<Piece*>(job.user);
   piece.at = job.end;
+  forget_walk(piece);
   if (piece.stale) {
     restart(piece, job.end);
     progress(piece);

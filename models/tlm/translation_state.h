@@ -30,6 +30,7 @@ struct TranslationUnit::Piece {
   std::uint32_t offset = 0;  ///< first byte in the transaction's data
   core::OutcomeClass outcome = core::OutcomeClass::Untranslated;
   std::size_t in_flight_index = kNotInFlight;
+  std::size_t walk_index = kNotInFlight;  ///< AT: in walks_, from its miss to the end of its walk
   AccessSlot* slot = nullptr;
   WalkJob job;
   std::vector<Piece*> waiters;         ///< of the same page, for the walk of this one

@@ -176,6 +176,7 @@ void TranslationUnit::no_longer_in_flight(Piece& piece) {
 void TranslationUnit::restart(Piece& piece, core::Tick now) {
   ++counters_.retries;
   if (config_.in_order) leave_look_up(piece);
+  forget_walk(piece);
   if (!piece.waiters.empty()) serve_waiters(piece, nullptr);  // its walk will not happen
   piece.stages.charge(core::Stage::Retry, now - piece.at);
   piece.stages.collapse_into(core::Stage::Retry);

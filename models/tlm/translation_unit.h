@@ -163,7 +163,10 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void walk_started(WalkJob& job) override;
   void walk_done(WalkJob& job) override;
   void serve_waiters(Piece& walked, const core::WalkOutcome* outcome);
+  [[nodiscard]] static std::uint64_t walk_key(const Piece& piece);
   [[nodiscard]] Piece* walk_under_way(const Piece& piece) const;
+  void note_walk(Piece& piece);
+  void forget_walk(Piece& piece);
   void respond(Transaction& transaction);
   void send_response(Transaction& transaction);
   void response_ended(int port);
@@ -203,6 +206,9 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   std::vector<std::unique_ptr<Transaction>> transactions_;
   std::vector<Transaction*> free_transactions_;
   std::vector<Piece*> in_flight_;  // begun and not yet on their way to memory
+  // AT: the walks under way or about to begin, and what each is of (walk_key()).
+  std::vector<Piece*> walks_;
+  std::vector<std::uint64_t> walk_keys_;
   std::vector<Upstream> upstream_;
   bool in_forward_ = false;  // inside nb_transport_fw: nothing may go back up yet
 
