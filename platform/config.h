@@ -161,6 +161,7 @@ struct IommuConfig {
   TranslationOrder order{};
   unsigned order_reads = 0;   ///< in_order only; 0: without limit
   unsigned order_writes = 0;  ///< in_order only; 0: without limit  ///< of the requests of one device
+  bool early_hits = false;    ///< at and out_of_order only
   ContextCacheConfig context_cache;
   IotlbConfig iotlb;
   WalkCacheConfig walk_cache;

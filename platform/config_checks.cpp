@@ -67,6 +67,9 @@ class Checker {
       add(key + "iotlb.ways", key + "iotlb.ways = " + std::to_string(iommu.iotlb.ways) + ": with " + key +
                                   "iotlb.policy = \"plru\" allowed: a power of two");
     }
+    if (iommu.early_hits && config_.mode == Mode::Lt) {
+      add(key + "early_hits", key + "early_hits = true: only for mode = \"at\"; allowed: false");
+    }
     check_invalidation(iommu, key);
   }
 

@@ -69,6 +69,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("order", c.order);
   visit("order_reads", c.order_reads);
   visit("order_writes", c.order_writes);
+  visit("early_hits", c.early_hits);
   visit("context_cache.entries", c.context_cache.entries);
   visit("context_cache.latency_cycles", c.context_cache.latency_cycles);
   visit("iotlb.sets", c.iotlb.sets);

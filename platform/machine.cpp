@@ -261,6 +261,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   unit.in_order = c.order == TranslationOrder::InOrder;
   unit.order_reads = c.order_reads;
   unit.order_writes = c.order_writes;
+  unit.early_hits = c.early_hits;
   auto front_end = std::make_unique<vtd::FrontEnd>(capabilities);
   made.front_end = front_end.get();
   made.unit = std::make_unique<sim::TranslationUnit>(name.c_str(), unit, std::move(front_end));

@@ -213,6 +213,12 @@ void add_iommu(std::vector<Parameter>& t) {
                               "of those behind wait. 0: without limit.")));
   t.push_back(ordered(integer("iommu.*.order_writes", 0, 65536, "0",
                               "The same of writes. 1: each miss holds up all look-ups behind it.")));
+  t.push_back(
+      only_if({{"order", "out_of_order", false}},
+              flag("iommu.*.early_hits", "false",
+                   "For mode = \"at\": a DMA within one page that needs no read of a structure or a table goes "
+                   "on to memory as soon as it arrives, with the time of its look-ups added. Faster to simulate; "
+                   "its place among others' accesses in these few cycles is approximate.")));
   t.push_back(integer("iommu.*.context_cache.entries", 0, 65536, "64", "Entries of the context cache; 0: none."));
   t.push_back(cycles("iommu.*.context_cache.latency_cycles", "1", "Time of a context-cache look-up."));
   t.push_back(integer("iommu.*.iotlb.sets", 1, 65536, "1", "Sets of the IOTLB; a power of two."));

@@ -100,7 +100,7 @@ Bus::Step Bus::send_request(Open& open, core::Tick due) {
   step.status = targets[static_cast<int>(open.target)]->nb_transport_fw(*open.payload, step.phase, delay);
   step.at = now_ticks(delay);
   // An early completion may lie far ahead and says nothing about when the next request may begin.
-  if (step.status == ::tlm::TLM_COMPLETED) request_ended(open, start);
+  if (step.status == ::tlm::TLM_COMPLETED) request_ended(open, 0);
   if (step.status == ::tlm::TLM_UPDATED) request_ended(open, step.at);
   return step;
 }

@@ -27,7 +27,14 @@ class NbInitiator {
       waiting_.push_back(&payload);
       return std::nullopt;
     }
-    return send(payload);
+    return send(payload, sc_core::SC_ZERO_TIME);
+  }
+
+  /// A request sent now would not be queued.
+  [[nodiscard]] bool free() const { return in_request_ == nullptr; }
+  /// The same as issue() for a request of the time `at`, now or later; only when free().
+  std::optional<core::Tick> issue_ahead(::tlm::tlm_generic_payload& payload, core::Tick at) {
+    return send(payload, delay_until(at));
   }
 
   /// To be called from the socket's nb_transport_bw.
@@ -47,9 +54,8 @@ class NbInitiator {
   }
 
  private:
-  std::optional<core::Tick> send(::tlm::tlm_generic_payload& payload) {
+  std::optional<core::Tick> send(::tlm::tlm_generic_payload& payload, sc_core::sc_time delay) {
     ::tlm::tlm_phase phase = ::tlm::BEGIN_REQ;
-    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
     in_request_ = &payload;
     const ::tlm::tlm_sync_enum status = socket_->nb_transport_fw(payload, phase, delay);
     if (status == ::tlm::TLM_COMPLETED) {
@@ -74,7 +80,7 @@ class NbInitiator {
     while (in_request_ == nullptr && !waiting_.empty()) {
       ::tlm::tlm_generic_payload* next = waiting_.front();
       waiting_.pop_front();
-      if (const auto at = send(*next)) ended_(*next, *at);
+      if (const auto at = send(*next, sc_core::SC_ZERO_TIME)) ended_(*next, *at);
     }
   }
 

@@ -29,13 +29,21 @@ namespace iommu::sim {
   Piece& first = *transaction.pieces.front();
   if (config_.in_order) upstream_of(first).undelivered.push_back(&transaction);
   begin_piece(first, transaction.end);
+  bool ended = false;
   in_forward_ = true;
   if (delay == sc_core::SC_ZERO_TIME) {
     progress(first);
+    ended = may_go_early(first) && goes_early(first);
   } else {
     schedule(first);
   }
   in_forward_ = false;
+  if (ended) {
+    delay = delay_until(transaction.end);
+    release(transaction);
+    if (payload.has_mm()) payload.release();
+    return ::tlm::TLM_COMPLETED;
+  }
   phase = ::tlm::END_REQ;
   delay = sc_core::SC_ZERO_TIME;
   return ::tlm::TLM_UPDATED;
@@ -127,6 +135,7 @@ void TranslationUnit::progress(Piece& piece) {
         walker->walk(piece.job, *this);
         return;
       case Need::Done:
+        if (in_forward_ && may_go_early(piece)) return;  // nb_transport_fw() goes on with it
         if (piece.at > now_ticks() || in_forward_) return schedule(piece);
         if (config_.in_order && !may_be_delivered(piece)) return;
         return conclude(piece);
@@ -154,33 +163,6 @@ void TranslationUnit::look_up_translation(Piece& piece) {
   }
 }
 
-// A requester's page; addresses that reach the IOTLB have at most 57 bits.
-std::uint64_t TranslationUnit::walk_key(const Piece& piece) {
-  return piece.flow.request().address >> core::kPageShift << 16 | piece.flow.space().tag;
-}
-
-// At most one: others that miss the page wait for it. One that waits in order has walked already.
-TranslationUnit::Piece* TranslationUnit::walk_under_way(const Piece& piece) const {
-  const auto found = std::find(walk_keys_.begin(), walk_keys_.end(), walk_key(piece));
-  return found == walk_keys_.end() ? nullptr : walks_[static_cast<std::size_t>(found - walk_keys_.begin())];
-}
-
-void TranslationUnit::note_walk(Piece& piece) {
-  piece.walk_index = walks_.size();
-  walks_.push_back(&piece);
-  walk_keys_.push_back(walk_key(piece));
-}
-
-void TranslationUnit::forget_walk(Piece& piece) {
-  if (piece.walk_index == Piece::kNotInFlight) return;
-  walks_[piece.walk_index] = walks_.back();
-  walk_keys_[piece.walk_index] = walk_keys_.back();
-  walks_.back()->walk_index = piece.walk_index;
-  walks_.pop_back();
-  walk_keys_.pop_back();
-  piece.walk_index = Piece::kNotInFlight;
-}
-
 void TranslationUnit::walk_done(WalkJob& job) {
   Piece& piece = *static_cast<Piece*>(job.user);
   piece.at = job.end;
@@ -196,29 +178,6 @@ void TranslationUnit::walk_done(WalkJob& job) {
   }
   serve_waiters(piece, &job.outcome);
   progress(piece);
-}
-
-// A walk has ended: those who waited for its page take its mapping, or its fault when they want the same; others look for themselves.
-void TranslationUnit::serve_waiters(Piece& walked, const core::WalkOutcome* outcome) {
-  std::vector<Piece*> waiters;
-  waiters.swap(walked.waiters);
-  const bool mapped = outcome != nullptr && std::holds_alternative<core::Mapping>(*outcome);
-  walked.walking = walked.walking && mapped;
-  for (Piece* waiter : waiters) {
-    const core::Tick now = std::max(waiter->at, now_ticks());
-    waiter->stages.charge(core::Stage::MergeWait, now - waiter->at);
-    waiter->at = now;
-    const bool same_wish = waiter->flow.request().wanted() == walked.flow.request().wanted() &&
-                           waiter->flow.request().zero_length == walked.flow.request().zero_length;
-    if (waiter->stale) {
-      restart(*waiter, now);
-    } else if (outcome != nullptr && (mapped || same_wish)) {
-      waiter->flow.walked(*outcome);
-    } else {
-      waiter->merged = false;
-    }
-    schedule(*waiter);
-  }
 }
 
 // The flow is done and its time has come: the access goes to memory, and the next page's part begins.
@@ -248,8 +207,8 @@ void TranslationUnit::piece_ended(Piece& piece) {
   Transaction& transaction = *piece.transaction;
   if (--transaction.open != 0) return;
   finish_transaction(transaction);
-  if (config_.exact_responses && transaction.end > now_ticks()) {
-    responses_.push(transaction.end, &transaction);
+  if (in_forward_ || (config_.exact_responses && transaction.end > now_ticks())) {
+    responses_.push(std::max(transaction.end, now_ticks()), &transaction);
   } else {
     respond(transaction);
   }

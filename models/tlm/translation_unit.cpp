@@ -1,6 +1,7 @@
 #include "models/tlm/translation_unit.h"
 
 #include <algorithm>
+#include <string>
 
 #include "models/tlm/translation_state.h"
 
@@ -21,6 +22,10 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
       memory_initiator_(memory, AccessEnded{this}),
       structure_initiator_(structures, ReadEnded{this}) {
   require_picosecond_resolution();
+  if (config_.early_hits && config_.exact_responses) {
+    SC_REPORT_ERROR("iommu-vp",
+                    (std::string(this->name()) + ": early_hits and exact_responses exclude each other").c_str());
+  }
   dma.register_b_transport(this, &TranslationUnit::b_transport);
   dma.register_nb_transport_fw(this, &TranslationUnit::nb_transport_fw);
   dma.register_transport_dbg(this, &TranslationUnit::transport_dbg);

@@ -47,6 +47,11 @@ struct TranslationUnitConfig {
   /// AT: send BEGIN_RESP at the exact time with no delay annotated, one at a time; false: annotate the time that is
   /// known already.
   bool exact_responses = false;
+  /// AT: a DMA within one page that needs no read of a structure or a table goes on to memory within its request's call,
+  /// with the time of its look-ups annotated. Where memory completes early, so does the DMA, without an event here. Its
+  /// access can then come in front of another's that is due in these few cycles, and an invalidation that takes effect
+  /// within them lets it pass; a drain waits for it. Not together with exact_responses; in_order leaves it without effect.
+  bool early_hits = false;
   /// Each port's translations are delivered in the order of its requests: what is ready waits until all before it have
   /// gone on to memory or have been blocked. And they are looked up in order as far as misses go: between a miss and the
   /// moment its walk has a slot, no other look-up of the port begins. Both waits are Stage::OrderWait.
@@ -158,6 +163,8 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void progress(Piece& piece);
   void look_up_translation(Piece& piece);
   void schedule(Piece& piece);
+  [[nodiscard]] bool may_go_early(const Piece& piece) const;
+  bool goes_early(Piece& piece);
   void conclude(Piece& piece);
   void piece_ended(Piece& piece);
   void walk_started(WalkJob& job) override;

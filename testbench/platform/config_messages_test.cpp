@@ -288,6 +288,8 @@ TEST_CASE("values that contradict each other: IOMMU") {
 }
 
 TEST_CASE("values that contradict each other: memory and devices") {
+  CHECK(message_for("[iommu.0]\nearly_hits = true\n" + kDevice) ==
+        "s.toml:2:14: iommu.0.early_hits = true: only for mode = \"at\"; allowed: false");
   CHECK(message_for("[memory]\nrefresh_interval_ns = 100\nrefresh_ns = 100\n" + kDevice) ==
         "s.toml:3:14: memory.refresh_ns = 100: must be less than memory.refresh_interval_ns = 100");
   CHECK(message_for("[memory]\nrefresh_ns = 0.5\n" + kDevice) ==

@@ -465,6 +465,16 @@ TEST_CASE("bus: early completion is not held up by another target's phases") {
   CHECK(m.bus.open_transactions() == 0);
 }
 
+TEST_CASE(
+    "bus: a request that is annotated to come later and completes early doesn't hold up one that comes before it") {
+  Machine m;
+  TestPayload later = reading(0x1000, 64);
+  TestPayload sooner = reading(0x1040, 64);
+  CHECK(m.a.early(later, 20'000) == 130'500);
+  CHECK(m.b.early(sooner) == 110'500);
+  CHECK(sooner.extension.wait == 0);
+}
+
 TEST_CASE("bus: many four-phase transactions keep exclusion and leave nothing behind") {
   Strangers m;
   m.a.response_time = 7'000;
