@@ -25,12 +25,9 @@ void merge(sim::DmaStatistics& into, const sim::DmaStatistics& from) {
   into.bytes += from.bytes;
   into.faults += from.faults;
   into.stage_sum_mismatches += from.stage_sum_mismatches;
-  into.latency.merge(from.latency);
   for (std::size_t i = 0; i < into.faults_by_reason.size(); ++i) into.faults_by_reason[i] += from.faults_by_reason[i];
   for (std::size_t i = 0; i < core::kOutcomeCount; ++i) into.by_outcome[i].merge(from.by_outcome[i]);
   for (std::size_t i = 0; i < core::kStageCount; ++i) {
-    into.by_stage[i].merge(from.by_stage[i]);
-    into.stage_ticks[i] += from.stage_ticks[i];
     for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
       into.by_outcome_stage[o][i].merge(from.by_outcome_stage[o][i]);
     }
@@ -51,12 +48,14 @@ ordered_json summaries(const std::array<core::LatencyHistogram, core::kStageCoun
 
 core::Tick whole_time(const sim::DmaStatistics& statistics) {
   core::Tick whole = 0;
-  for (const core::Tick ticks : statistics.stage_ticks) whole += ticks;
+  for (std::size_t i = 0; i < core::kStageCount; ++i) whole += statistics.stage_ticks(static_cast<core::Stage>(i));
   return whole;
 }
 
 ordered_json stages_json(const sim::DmaStatistics& statistics) {
-  return summaries(statistics.by_stage, whole_time(statistics));
+  std::array<core::LatencyHistogram, core::kStageCount> by_stage;
+  for (std::size_t i = 0; i < core::kStageCount; ++i) by_stage[i] = statistics.by_stage(static_cast<core::Stage>(i));
+  return summaries(by_stage, whole_time(statistics));
 }
 
 // Every outcome, those that never happened with a count of 0, so that expectations can name them.
@@ -239,8 +238,8 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
     master["finished"] = driver->finished();
     add_rate(master, statistics.rate_requests(), statistics.rate_bytes(), statistics.rate_time());
     master["faults_by_reason"] = reasons_json(statistics.faults_by_reason);
-    master["latency"] = latency_json(statistics.latency);
-    if (machine.config.statistics.histograms) master["histogram"] = histogram_json(statistics.latency);
+    master["latency"] = latency_json(statistics.latency());
+    if (machine.config.statistics.histograms) master["histogram"] = histogram_json(statistics.latency());
     master["outcomes"] = outcomes_json(statistics);
     master["stages"] = stages_json(statistics);
     if (driver->device().link != nullptr) master["link"] = link_json(*driver->device().link);
@@ -263,7 +262,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
   const core::Tick time = common_time(drivers);
   result["requests_per_us"] = time == 0 ? 0.0 : static_cast<double>(rate_requests) * 1000.0 / nanoseconds(time);
   result["counted_from_ns"] = nanoseconds(machine.counted_from());
-  result["latency"] = latency_json(all.latency);
+  result["latency"] = latency_json(all.latency());
   result["stages"] = stages_json(all);
   result["outcomes"] = outcomes_json(all);
   result["payload"] = std::move(payload);

@@ -2,11 +2,7 @@
 
 namespace iommu::core {
 
-namespace {
-constexpr unsigned kLargestLeafLevel = 3;
-}
-
-const IotlbEntry* IotlbArray::find(RequesterId tag, Address input) {
+const IotlbEntry* IotlbArray::find_anywhere(RequesterId tag, Address input) {
   for (unsigned level = 1; level <= kLargestLeafLevel; ++level) {
     if (entries_of_level_[level] == 0) continue;
     if (const IotlbEntry* entry = array_.find(key(tag, input, level), set(input, level))) return entry;
@@ -40,13 +36,15 @@ void IotlbArray::insert(RequesterId tag, const IotlbEntry& entry) {
   const unsigned level = mapping.level;
   const std::uint64_t entry_key = key(tag, mapping.input_page, level);
   const std::uint64_t entry_set = set(mapping.input_page, level);
-  const bool present = array_.peek(entry_key, entry_set) != nullptr;
+  const std::size_t before = array_.size();
   IotlbEntry gone;
   if (array_.insert(entry_key, entry_set, entry, &gone)) {
     ++counters.evictions;
     --entries_of_level_[gone.mapping.level];
+    ++entries_of_level_[level];
+  } else if (array_.size() != before) {
+    ++entries_of_level_[level];
   }
-  if (!present) ++entries_of_level_[level];
   ++counters.fills;
 }
 

@@ -43,7 +43,15 @@ class IotlbArray {
 
   /// The entry for this requester and input address (below 2^57), or nullptr. Counts a use for replacement, nothing
   /// else.
-  [[nodiscard]] const IotlbEntry* find(RequesterId tag, Address input);
+  [[nodiscard]] const IotlbEntry* find(RequesterId tag, Address input) {
+    // Most often it is the page of the look-up before.
+    for (unsigned level = 1; level <= kLargestLeafLevel; ++level) {
+      if (entries_of_level_[level] == 0) continue;
+      if (const IotlbEntry* entry = array_.find_last(key(tag, input, level), set(input, level))) return entry;
+      break;  // a smaller page goes first
+    }
+    return find_anywhere(tag, input);
+  }
   /// The same without a trace, for probes.
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
 
@@ -61,6 +69,9 @@ class IotlbArray {
   IotlbCounters counters;  ///< kept by the owner for look-ups, by this class for fills, evictions and invalidations
 
  private:
+  static constexpr unsigned kLargestLeafLevel = 3;
+
+  [[nodiscard]] const IotlbEntry* find_anywhere(RequesterId tag, Address input);
   void insert(RequesterId tag, const IotlbEntry& entry);
 
   // bit 63 valid, 62:61 level - 1, 60:45 tag, 44:0 page number at 4 KiB granularity divided by the page's size

@@ -5,12 +5,25 @@
 
 namespace iommu::core {
 
-void LatencyHistogram::grow(std::size_t index) {
+void LatencyHistogram::settle() const {
+  if (repeats_ == 0) return;
+  const std::size_t index = bucket_of(repeated_);
   // Whole octaves at a time, so that growing stays rare.
-  buckets_.resize((index / kSubBuckets + 1) * kSubBuckets, 0);
+  if (index >= buckets_.size()) buckets_.resize((index / kSubBuckets + 1) * kSubBuckets, 0);
+  buckets_[index] += repeats_;
+  count_ += repeats_;
+  __extension__ using Wide = unsigned __int128;
+  const Wide sum = Wide{repeated_} * repeats_ + sum_;
+  sum_ = static_cast<std::uint64_t>(sum);
+  carries_ += static_cast<std::uint64_t>(sum >> 64);
+  min_ = std::min(min_, repeated_);
+  max_ = std::max(max_, repeated_);
+  repeats_ = 0;
 }
 
 void LatencyHistogram::merge(const LatencyHistogram& other) {
+  settle();
+  other.settle();
   if (other.count_ == 0) return;
   if (other.buckets_.size() > buckets_.size()) buckets_.resize(other.buckets_.size(), 0);
   for (std::size_t i = 0; i < other.buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
@@ -22,6 +35,7 @@ void LatencyHistogram::merge(const LatencyHistogram& other) {
 }
 
 double LatencyHistogram::mean() const {
+  settle();
   if (count_ == 0) return 0;
   const double sum = std::ldexp(static_cast<double>(carries_), 64) + static_cast<double>(sum_);
   return sum / static_cast<double>(count_);
@@ -35,6 +49,7 @@ Tick LatencyHistogram::upper_bound_of(std::size_t index) {
 }
 
 Tick LatencyHistogram::percentile(double q) const {
+  settle();
   if (count_ == 0) return 0;
   if (!(q > 0)) return min_;
   if (q >= 1) return max_;

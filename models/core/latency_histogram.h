@@ -18,28 +18,38 @@ namespace iommu::core {
 /// the largest value only: 1 KiB for each octave.
 class LatencyHistogram {
  public:
-  /// Counts one value. Any value of 64 bits is fine.
+  /// Counts one value. Any value of 64 bits is fine. Values that repeat cost a comparison: they are counted first and
+  /// sorted in when another one comes or somebody asks.
   void add(Tick value) {
-    const std::size_t index = bucket_of(value);
-    if (index >= buckets_.size()) grow(index);
-    ++buckets_[index];
-    ++count_;
-    sum_ += value;
-    carries_ += sum_ < value ? 1U : 0U;
-    if (value < min_) min_ = value;
-    if (value > max_) max_ = value;
+    if (value != repeated_) {
+      settle();
+      repeated_ = value;
+    }
+    ++repeats_;
   }
 
   /// Adds everything that `other` counted, as if it had been added here.
   void merge(const LatencyHistogram& other);
 
-  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] std::uint64_t count() const { return count_ + repeats_; }
   /// Smallest and largest value; 0 when empty.
-  [[nodiscard]] Tick min() const { return count_ == 0 ? 0 : min_; }
-  [[nodiscard]] Tick max() const { return max_; }
+  [[nodiscard]] Tick min() const {
+    settle();
+    return count_ == 0 ? 0 : min_;
+  }
+  [[nodiscard]] Tick max() const {
+    settle();
+    return max_;
+  }
   /// Sum of all values modulo 2^64, and the number of times it wrapped: both exact.
-  [[nodiscard]] std::uint64_t sum() const { return sum_; }
-  [[nodiscard]] std::uint64_t sum_carries() const { return carries_; }
+  [[nodiscard]] std::uint64_t sum() const {
+    settle();
+    return sum_;
+  }
+  [[nodiscard]] std::uint64_t sum_carries() const {
+    settle();
+    return carries_;
+  }
   /// 0 when empty.
   [[nodiscard]] double mean() const;
 
@@ -51,12 +61,13 @@ class LatencyHistogram {
   /// never less than min() or more than max(), as percentile() tells it.
   template <class Visitor>
   void visit_buckets(Visitor&& visit) const {
+    settle();
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
       if (buckets_[i] != 0) visit(std::clamp(upper_bound_of(i), min_, max_), buckets_[i]);
     }
   }
 
-  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] bool empty() const { return count() == 0; }
 
  private:
   static constexpr unsigned kSubBits = 7;
@@ -68,14 +79,17 @@ class LatencyHistogram {
     return shift * kSubBuckets + (value >> shift);
   }
   [[nodiscard]] static Tick upper_bound_of(std::size_t index);
-  void grow(std::size_t index);
+  void settle() const;
 
-  std::vector<std::uint64_t> buckets_;
-  std::uint64_t count_ = 0;
-  std::uint64_t sum_ = 0;
-  std::uint64_t carries_ = 0;
-  Tick min_ = ~Tick{0};
-  Tick max_ = 0;
+  // What has been added is in all of these but for `repeats_` times `repeated_`.
+  mutable std::vector<std::uint64_t> buckets_;
+  mutable std::uint64_t count_ = 0;
+  mutable std::uint64_t sum_ = 0;
+  mutable std::uint64_t carries_ = 0;
+  mutable Tick min_ = ~Tick{0};
+  mutable Tick max_ = 0;
+  Tick repeated_ = 0;
+  mutable std::uint64_t repeats_ = 0;
 };
 
 }  // namespace iommu::core

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -26,6 +27,7 @@ class Resource {
   Tick reserve(Tick now, Tick occupancy) {
     note(now);
     if (units_.empty()) return now;
+    if (units_.size() == 1 && units_.front().take_at_end(now, occupancy)) return now;
     Unit* best = nullptr;
     const Tick start = earliest(now, occupancy, best);
     best->take(start, start + occupancy);
@@ -56,41 +58,75 @@ class Resource {
     Tick start;
     Tick end;
   };
-  // One unit's uses in order of time; those that touch are one. Before `forgotten` it counts as taken.
+  // One unit's uses in order of time, in a ring; those that touch are one. Before `forgotten` it counts as taken.
   struct Unit {
-    static constexpr std::size_t kRemembered = 32;
-    std::vector<Use> uses;
+    static constexpr std::uint32_t kRemembered = 32;
+    std::array<Use, kRemembered> ring{};
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
     Tick forgotten = 0;
+
+    [[nodiscard]] Use& use(std::uint32_t i) { return ring[(first + i) % kRemembered]; }
+    [[nodiscard]] const Use& use(std::uint32_t i) const { return ring[(first + i) % kRemembered]; }
 
     [[nodiscard]] Tick earliest(Tick now, Tick occupancy) const {
       Tick start = std::max(now, forgotten);
-      if (uses.empty() || uses.back().end <= start) return start;
-      for (const Use& use : uses) {
-        if (use.end <= start) continue;
-        if (use.start > start && use.start - start >= occupancy) return start;
-        start = use.end;
+      if (count == 0 || use(count - 1).end <= start) return start;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const Use& taken = use(i);
+        if (taken.end <= start) continue;
+        if (taken.start > start && taken.start - start >= occupancy) return start;
+        start = taken.end;
       }
       return start;
     }
+    /// The usual case: nothing is taken from `now` on, and takes it.
+    bool take_at_end(Tick now, Tick occupancy) {
+      if (count == 0 || use(count - 1).end > now || now < forgotten) return false;
+      if (use(count - 1).end == now) {
+        use(count - 1).end += occupancy;
+      } else if (occupancy != 0) {
+        append(now, now + occupancy);
+      }
+      return true;
+    }
     void take(Tick start, Tick end) {
       if (start == end) return;
-      if (!uses.empty() && uses.back().end == start) {
-        uses.back().end = end;
-        return;
+      if (count != 0) {
+        Use& last = use(count - 1);
+        if (last.end == start) {
+          last.end = end;
+          return;
+        }
+        if (last.start >= start) return take_between(start, end);
       }
-      auto next =
-          std::lower_bound(uses.begin(), uses.end(), start, [](const Use& use, Tick at) { return use.start < at; });
-      next = uses.insert(next, {start, end});
+      append(start, end);
+    }
+    void append(Tick start, Tick end) {
+      if (count == kRemembered) {
+        forgotten = ring[first].end;
+        first = (first + 1) % kRemembered;
+      } else {
+        ++count;
+      }
+      use(count - 1) = {start, end};
+    }
+    // Not behind all others.
+    void take_between(Tick start, Tick end) {
+      std::array<Use, kRemembered + 1> uses;
+      std::uint32_t made = 0;
+      std::uint32_t i = 0;
+      while (use(i).start < start) uses[made++] = use(i++);
       // A use whose length was not known beforehand may reach into the ones after it.
-      auto after = next + 1;
-      while (after != uses.end() && after->start <= next->end) {
-        next->end = std::max(next->end, after->end);
-        after = uses.erase(after);
-      }
-      if (uses.size() > kRemembered) {
-        forgotten = uses.front().end;
-        uses.erase(uses.begin());
-      }
+      Use taken{start, end};
+      while (i < count && use(i).start <= taken.end) taken.end = std::max(taken.end, use(i++).end);
+      uses[made++] = taken;
+      while (i < count) uses[made++] = use(i++);
+      const std::uint32_t dropped = made > kRemembered ? 1 : 0;
+      if (dropped != 0) forgotten = uses[0].end;
+      first = 0;
+      count = made - dropped;
+      std::copy(uses.begin() + dropped, uses.begin() + made, ring.begin());
     }
   };
 

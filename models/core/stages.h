@@ -73,14 +73,20 @@ inline constexpr std::size_t kOutcomeCount = static_cast<std::size_t>(OutcomeCla
 /// Ticks spent in each stage by one access.
 class StageTimes {
  public:
-  void charge(Stage stage, Tick ticks) { ticks_[static_cast<std::size_t>(stage)] += ticks; }
+  void charge(Stage stage, Tick ticks) {
+    ticks_[static_cast<std::size_t>(stage)] += ticks;
+    charged_ |= std::uint32_t{1} << static_cast<unsigned>(stage);
+  }
   [[nodiscard]] Tick of(Stage stage) const { return ticks_[static_cast<std::size_t>(stage)]; }
   [[nodiscard]] Tick total() const {
     Tick sum = 0;
     for (const Tick ticks : ticks_) sum += ticks;
     return sum;
   }
-  void clear() { ticks_.fill(0); }
+  void clear() {
+    ticks_.fill(0);
+    charged_ = 0;
+  }
   /// Everything so far becomes `stage`: for work that has to be done again.
   void collapse_into(Stage stage) {
     const Tick sum = total();
@@ -88,9 +94,19 @@ class StageTimes {
     charge(stage, sum);
   }
   [[nodiscard]] const std::array<Tick, kStageCount>& all() const { return ticks_; }
+  /// Calls visit(stage's number, ticks) for each stage that took time.
+  template <class Visitor>
+  void visit(Visitor&& visit) const {
+    for (std::uint32_t left = charged_; left != 0; left &= left - 1) {
+      const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+      if (ticks_[stage] != 0) visit(stage, ticks_[stage]);
+    }
+  }
 
  private:
   std::array<Tick, kStageCount> ticks_{};
+  std::uint32_t charged_ = 0;  // stages that may have taken time, a bit each
+  static_assert(kStageCount <= 32);
 };
 
 }  // namespace iommu::core

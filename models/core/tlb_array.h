@@ -4,6 +4,7 @@
 // what a key means, time, or statistics.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -28,8 +29,21 @@ class TlbArray {
         policy_(policy),
         keys_(std::size_t{sets_} * ways_, kEmpty),
         data_(keys_.size()),
-        stamps_(keys_.size(), 0),
-        trees_(policy == Replacement::Plru ? sets_ : 0, 0) {}
+        free_from_(sets_, 0),
+        trees_(policy == Replacement::Plru ? sets_ : 0, 0) {
+    if (by_age()) {
+      newer_.resize(keys_.size(), kNone);
+      older_.resize(keys_.size(), kNone);
+      newest_.resize(sets_, kNone);
+      oldest_.resize(sets_, kNone);
+    }
+    if (ways_ > kScannedWays) {
+      unsigned bits = 1;
+      while ((std::size_t{1} << bits) < 2 * keys_.size()) ++bits;
+      index_shift_ = 64 - bits;
+      index_.resize(std::size_t{1} << bits, kNone);
+    }
+  }
 
   [[nodiscard]] std::size_t capacity() const { return keys_.size(); }
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -37,37 +51,44 @@ class TlbArray {
   /// The entry of this key in set `set` modulo the number of sets, counted as used; nullptr when absent. Key 0 is not
   /// allowed.
   [[nodiscard]] Data* find(std::uint64_t key, std::uint64_t set) {
-    const std::size_t i = index_of(key, set);
-    if (i == kNotFound) return nullptr;
+    const std::uint32_t i = find_way(key, set);
+    if (i == kNone) return nullptr;
     touch(i);
     return &data_[i];
   }
 
+  /// The entry that was used last, if it is the one of this key in this set: using it again changes nothing.
+  [[nodiscard]] const Data* find_last(std::uint64_t key, std::uint64_t set) const {
+    if (last_ == kNone || keys_[last_] != key || set_at(last_) != set_of(set)) return nullptr;
+    return &data_[last_];
+  }
+
   /// The same without counting as a use, for probes.
   [[nodiscard]] const Data* peek(std::uint64_t key, std::uint64_t set) const {
-    const std::size_t i = index_of(key, set);
-    return i == kNotFound ? nullptr : &data_[i];
+    const std::uint32_t i = find_way(key, set);
+    return i == kNone ? nullptr : &data_[i];
   }
 
   /// Puts an entry in, over one of the same key or else over a free way or the policy's victim. Returns true when
   /// another key had to go; `evicted` then gets its data.
   bool insert(std::uint64_t key, std::uint64_t set, const Data& data, Data* evicted = nullptr) {
     if (keys_.empty()) return false;
-    std::size_t i = index_of(key, set);
+    std::uint32_t i = find_way(key, set);
     bool displaced = false;
-    if (i == kNotFound) {
-      const std::size_t base = base_of(set);
-      i = free_way(base);
-      if (i == kNotFound) {
-        i = victim(base);
-        displaced = true;
+    if (i == kNone) {
+      i = free_way(set_of(set));
+      displaced = i == kNone;
+      if (displaced) {
+        i = victim(set_of(set));
         if (evicted != nullptr) *evicted = data_[i];
-      } else {
-        ++size_;
+        remove(i);
+        free_from_[set_of(set)] = ways_;  // it is taken again
       }
-      stamps_[i] = ++clock_;
+      keys_[i] = key;
+      ++size_;
+      index_add(i);
+      age_add(i);
     }
-    keys_[i] = key;
     data_[i] = data;
     touch(i);
     return displaced;
@@ -78,75 +99,133 @@ class TlbArray {
   std::size_t erase_if(Predicate gone) {
     if (size_ == 0) return 0;
     std::size_t erased = 0;
-    for (std::size_t i = 0; i < keys_.size(); ++i) {
-      if (keys_[i] != kEmpty && gone(keys_[i], data_[i])) {
-        keys_[i] = kEmpty;
-        ++erased;
-      }
+    for (std::uint32_t i = 0; i < keys_.size(); ++i) {
+      if (keys_[i] == kEmpty || !gone(keys_[i], data_[i])) continue;
+      remove(i);
+      ++erased;
     }
-    size_ -= erased;
     return erased;
   }
 
  private:
   static constexpr std::uint64_t kEmpty = 0;
-  static constexpr std::size_t kNotFound = ~std::size_t{0};
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  // Sets up to this size are searched way by way, larger ones by an index of all keys.
+  static constexpr std::uint32_t kScannedWays = 8;
 
-  [[nodiscard]] std::size_t base_of(std::uint64_t set) const {
-    return static_cast<std::size_t>(set & (sets_ - 1)) * ways_;
-  }
+  [[nodiscard]] std::uint32_t set_of(std::uint64_t set) const { return static_cast<std::uint32_t>(set & (sets_ - 1)); }
+  [[nodiscard]] std::uint32_t set_at(std::uint32_t i) const { return sets_ == 1 ? 0 : i / ways_; }
+  [[nodiscard]] bool by_age() const { return policy_ == Replacement::Lru || policy_ == Replacement::Fifo; }
 
-  [[nodiscard]] std::size_t index_of(std::uint64_t key, std::uint64_t set) const {
-    if (keys_.empty()) return kNotFound;
-    const std::size_t base = base_of(set);
+  [[nodiscard]] std::uint32_t find_way(std::uint64_t key, std::uint64_t set) const {
+    if (keys_.empty()) return kNone;
+    const std::uint32_t base = set_of(set) * ways_;
     // The entry used last is most often the one asked for again.
-    if (last_ >= base && last_ < base + ways_ && keys_[last_] == key) return last_;
-    const std::uint64_t* keys = keys_.data() + base;
-    for (std::size_t way = 0; way < ways_; ++way) {
-      if (keys[way] == key) return base + way;
+    if (last_ - base < ways_ && keys_[last_] == key) return last_;
+    if (index_.empty()) {
+      for (std::uint32_t i = base; i < base + ways_; ++i) {
+        if (keys_[i] == key) return i;
+      }
+      return kNone;
     }
-    return kNotFound;
+    for (std::size_t place = place_of(key, base);; place = next(place)) {
+      const std::uint32_t i = index_[place];
+      if (i == kNone || (keys_[i] == key && i - base < ways_)) return i;
+    }
   }
 
-  [[nodiscard]] std::size_t free_way(std::size_t base) const {
-    for (std::size_t way = 0; way < ways_; ++way) {
-      if (keys_[base + way] == kEmpty) return base + way;
+  // --- The index: open addressing, half full at most.
+
+  [[nodiscard]] std::size_t place_of(std::uint64_t key, std::uint32_t base) const {
+    return static_cast<std::size_t>(((key ^ base) * 0x9E3779B97F4A7C15U) >> index_shift_);
+  }
+  [[nodiscard]] std::size_t next(std::size_t place) const { return (place + 1) & (index_.size() - 1); }
+  [[nodiscard]] std::size_t home_of(std::uint32_t i) const { return place_of(keys_[i], set_at(i) * ways_); }
+  void index_add(std::uint32_t i) {
+    if (index_.empty()) return;
+    std::size_t place = home_of(i);
+    while (index_[place] != kNone) place = next(place);
+    index_[place] = i;
+  }
+  // Whoever comes after the gap and may stand in it moves there.
+  void index_remove(std::uint32_t i) {
+    if (index_.empty()) return;
+    std::size_t gap = home_of(i);
+    while (index_[gap] != i) gap = next(gap);
+    for (std::size_t place = next(gap); index_[place] != kNone; place = next(place)) {
+      const std::size_t mask = index_.size() - 1;
+      const std::size_t home = home_of(index_[place]);
+      if (((place - home) & mask) < ((place - gap) & mask)) continue;
+      index_[gap] = index_[place];
+      gap = place;
     }
-    return kNotFound;
+    index_[gap] = kNone;
   }
 
-  [[nodiscard]] std::size_t victim(std::size_t base) {
-    if (policy_ == Replacement::Random) {
-      random_ ^= random_ << 13;
-      random_ ^= random_ >> 7;
-      random_ ^= random_ << 17;
-      return base + static_cast<std::size_t>(random_ % ways_);
-    }
-    if (policy_ == Replacement::Plru) return base + plru_victim(trees_[base / ways_]);
-    std::size_t oldest = base;
-    for (std::size_t i = base + 1; i < base + ways_; ++i) {
-      if (stamps_[i] < stamps_[oldest]) oldest = i;
-    }
-    return oldest;
+  // --- Age: for each set a list from its newest entry to its oldest.
+
+  void age_add(std::uint32_t i) {
+    if (!by_age()) return;
+    const std::uint32_t set = set_at(i);
+    newer_[i] = kNone;
+    older_[i] = newest_[set];
+    (newest_[set] == kNone ? oldest_[set] : newer_[newest_[set]]) = i;
+    newest_[set] = i;
+  }
+  void age_remove(std::uint32_t i) {
+    if (!by_age()) return;
+    const std::uint32_t set = set_at(i);
+    (newer_[i] == kNone ? newest_[set] : older_[newer_[i]]) = older_[i];
+    (older_[i] == kNone ? oldest_[set] : newer_[older_[i]]) = newer_[i];
   }
 
-  void touch(std::size_t i) {
+  void remove(std::uint32_t i) {
+    index_remove(i);
+    age_remove(i);
+    keys_[i] = kEmpty;
+    --size_;
+    std::uint32_t& free_from = free_from_[set_at(i)];
+    free_from = std::min(free_from, i - set_at(i) * ways_);
+  }
+
+  // The first free way; those before free_from_ are taken.
+  [[nodiscard]] std::uint32_t free_way(std::uint32_t set) {
+    std::uint32_t& way = free_from_[set];
+    for (; way < ways_; ++way) {
+      if (keys_[set * ways_ + way] == kEmpty) return set * ways_ + way;
+    }
+    return kNone;
+  }
+
+  [[nodiscard]] std::uint32_t victim(std::uint32_t set) {
+    if (by_age()) return oldest_[set];
+    if (policy_ == Replacement::Plru) return set * ways_ + plru_victim(trees_[set]);
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    return set * ways_ + static_cast<std::uint32_t>(random_ % ways_);
+  }
+
+  void touch(std::uint32_t i) {
+    if (last_ == i) return;
     last_ = i;
     if (policy_ == Replacement::Lru) {
-      stamps_[i] = ++clock_;
+      if (newer_[i] == kNone) return;
+      age_remove(i);
+      age_add(i);
     } else if (policy_ == Replacement::Plru) {
-      plru_touch(trees_[i / ways_], i % ways_);
+      plru_touch(trees_[set_at(i)], i - set_at(i) * ways_);
     }
   }
 
   // A node's bit says which half was used longer ago: node 1 is the root, 2n and 2n+1 its children; up to 64 ways.
-  [[nodiscard]] std::size_t plru_victim(std::uint64_t tree) const {
-    std::size_t node = 1;
+  [[nodiscard]] std::uint32_t plru_victim(std::uint64_t tree) const {
+    std::uint32_t node = 1;
     while (node < ways_) node = 2 * node + ((tree >> node) & 1);
     return node - ways_;
   }
-  void plru_touch(std::uint64_t& tree, std::size_t way) const {
-    for (std::size_t node = way + ways_; node > 1; node /= 2) {
+  void plru_touch(std::uint64_t& tree, std::uint32_t way) const {
+    for (std::uint32_t node = way + ways_; node > 1; node /= 2) {
       const std::uint64_t bit = std::uint64_t{1} << (node / 2);
       tree = (node % 2) != 0 ? tree & ~bit : tree | bit;
     }
@@ -157,11 +236,16 @@ class TlbArray {
   Replacement policy_;
   std::vector<std::uint64_t> keys_;
   std::vector<Data> data_;
-  std::vector<std::uint64_t> stamps_;
-  std::vector<std::uint64_t> trees_;
-  std::uint64_t clock_ = 0;
+  std::vector<std::uint32_t> free_from_;  // by set
+  std::vector<std::uint64_t> trees_;      // Plru, by set
+  std::vector<std::uint32_t> newer_;      // Lru and Fifo, by entry
+  std::vector<std::uint32_t> older_;
+  std::vector<std::uint32_t> newest_;  // by set
+  std::vector<std::uint32_t> oldest_;
+  std::vector<std::uint32_t> index_;
+  unsigned index_shift_ = 0;
   std::uint64_t random_ = 0x9E3779B97F4A7C15;
-  std::size_t last_ = 0;
+  std::uint32_t last_ = kNone;
   std::size_t size_ = 0;
 };
 

@@ -2,12 +2,23 @@
 
 namespace iommu::core {
 
-TranslationFlow::Need TranslationFlow::start() {
+void TranslationFlow::clear() {
   has_space_ = false;
   used_table_ = false;
   mapping_valid_ = false;
   interrupt_ = false;
   context_state_ = {};
+}
+
+TranslationFlow::Need TranslationFlow::start_resolved(const AddressSpace& space) {
+  clear();
+  step_.space = space;
+  has_space_ = true;
+  return need_ = Need::IotlbLookup;
+}
+
+TranslationFlow::Need TranslationFlow::start() {
+  clear();
   const Gate gate = front_end_->gate(request_);
   switch (gate.kind) {
     case Gate::Kind::Translate:

@@ -24,8 +24,12 @@ class TranslationFlow {
 
   TranslationFlow(const FrontEnd& front_end, const Request& request) : front_end_(&front_end), request_(request) {}
 
+  /// Another request, to be started.
+  void renew(const Request& request) { request_ = request; }
   /// Begins, or begins anew when what was found so far has been invalidated in the meantime.
   Need start();
+  /// Begins behind the context look-up, for a request that is known to pass all checks before the IOTLB.
+  Need start_resolved(const AddressSpace& space);
   Need context_found(const AddressSpace& space);
   Need context_missing();
   Need context_read(const StructureRead& read);
@@ -55,6 +59,7 @@ class TranslationFlow {
   [[nodiscard]] bool mapping_valid() const { return mapping_valid_; }
 
  private:
+  void clear();
   Need take(const ContextStep& step);
   Need resolved();
   Need finish_at(Address host, const AddressSpace* space);

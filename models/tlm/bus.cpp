@@ -5,7 +5,12 @@
 namespace iommu::sim {
 
 Bus::Bus(sc_core::sc_module_name name, const BusConfig& config)
-    : sc_module(name), initiators("initiators"), targets("targets"), config_(config) {
+    : sc_module(name),
+      initiators("initiators"),
+      targets("targets"),
+      config_(config),
+      request_time_(to_sc_time(config.request_latency)),
+      response_time_(to_sc_time(config.response_latency)) {
   require_picosecond_resolution();
   initiators.register_b_transport(this, &Bus::b_transport);
   initiators.register_nb_transport_fw(this, &Bus::nb_transport_fw);
@@ -43,7 +48,7 @@ const core::AddressRange* Bus::decode(const ::tlm::tlm_generic_payload& payload)
 
 void Bus::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   ++counters_.transactions;
-  delay += to_sc_time(config_.request_latency);
+  delay += request_time_;
   const core::AddressRange* range = decode(payload);
   if (range == nullptr) {
     ++counters_.unmapped;
@@ -51,7 +56,7 @@ void Bus::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time
     return;
   }
   targets[static_cast<int>(range->target)]->b_transport(payload, delay);
-  delay += to_sc_time(config_.response_latency);
+  delay += response_time_;
 }
 
 unsigned Bus::transport_dbg(int, ::tlm::tlm_generic_payload& payload) {

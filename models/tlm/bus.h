@@ -120,6 +120,8 @@ class Bus : public sc_core::sc_module {
   void give_back(Open& open);
 
   BusConfig config_;
+  sc_core::sc_time request_time_;  // of config_, converted once
+  sc_core::sc_time response_time_;
   core::AddressMap map_;
   std::vector<core::AddressRange> ranges_;  // as given; they become map_ at the end of elaboration
   std::vector<std::string> target_names_;

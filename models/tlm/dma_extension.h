@@ -37,6 +37,11 @@ struct DmaExtension : ::tlm::tlm_extension<DmaExtension> {
       0;  ///< bus and memory add the time spent waiting for something busy; whoever forwards reads and clears it
   core::Tick accepted = 0;  ///< link: when it has taken over a posted write, absolute; 0: not told
 
+  /// An ordinary untranslated access: nothing but requester and direction decides what may happen to it.
+  [[nodiscard]] bool plain() const {
+    return address_type == core::AddressType::Untranslated && !zero_length && !atomic && !has_pasid;
+  }
+
   void clear_report() {
     stages.clear();
     outcome = core::OutcomeClass::Untranslated;

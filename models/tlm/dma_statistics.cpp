@@ -23,18 +23,13 @@ void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks,
   } else {
     bytes += length;
   }
-  latency.add(latency_ticks);
   by_outcome[outcome].add(latency_ticks);
   core::Tick sum = 0;
-  const auto& stages = report.stages.all();
-  for (std::size_t stage = 0; stage < core::kStageCount; ++stage) {
-    const core::Tick ticks = stages[stage];
-    if (ticks == 0) continue;
+  auto& by_stage = by_outcome_stage[outcome];
+  report.stages.visit([&](std::size_t stage, core::Tick ticks) {
     sum += ticks;
     by_stage[stage].add(ticks);
-    stage_ticks[stage] += ticks;
-    by_outcome_stage[outcome][stage].add(ticks);
-  }
+  });
   if (sum != latency_ticks) ++stage_sum_mismatches;
 }
 
@@ -42,6 +37,24 @@ void DmaStatistics::begin_rate(core::Tick at) {
   rate_from = at;
   requests_before_rate = requests;
   bytes_before_rate = bytes;
+}
+
+core::LatencyHistogram DmaStatistics::latency() const {
+  core::LatencyHistogram all;
+  for (const core::LatencyHistogram& outcome : by_outcome) all.merge(outcome);
+  return all;
+}
+
+core::LatencyHistogram DmaStatistics::by_stage(core::Stage stage) const {
+  core::LatencyHistogram all;
+  for (const auto& stages : by_outcome_stage) all.merge(stages[static_cast<std::size_t>(stage)]);
+  return all;
+}
+
+core::Tick DmaStatistics::stage_ticks(core::Stage stage) const {
+  core::Tick sum = 0;
+  for (const auto& stages : by_outcome_stage) sum += stages[static_cast<std::size_t>(stage)].sum();
+  return sum;
 }
 
 void DmaStatistics::restart(core::Tick now) {

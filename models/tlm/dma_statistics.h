@@ -30,12 +30,14 @@ struct DmaStatistics {
   std::uint64_t requests_before_rate = 0;            ///< of `requests`: ended at rate_from or before
   std::uint64_t bytes_before_rate = 0;               ///< of `bytes`, likewise
 
-  core::LatencyHistogram latency;                                      ///< of all operations, failed ones included
-  std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< the same, by core::OutcomeClass
-  std::array<core::LatencyHistogram, core::kStageCount> by_stage;      ///< of operations that spent time there
-  std::array<core::Tick, core::kStageCount> stage_ticks{};             ///< sum over all operations
-  /// Of operations that spent time there, by outcome; sums of ticks are the histograms' own.
+  std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< of all operations, failed ones included
+  /// Of operations that spent time there, by outcome.
   std::array<std::array<core::LatencyHistogram, core::kStageCount>, core::kOutcomeCount> by_outcome_stage;
+
+  // Sums over outcomes, made when asked for: an operation is recorded once for itself and once for each stage.
+  [[nodiscard]] core::LatencyHistogram latency() const;                    ///< of all operations
+  [[nodiscard]] core::LatencyHistogram by_stage(core::Stage stage) const;  ///< of those that spent time there
+  [[nodiscard]] core::Tick stage_ticks(core::Stage stage) const;           ///< sum over all operations
 
   /// Counts one operation that took `latency` ticks, which `report.stages` should sum to. A failed one has the outcome
   /// Fault and moved no bytes, whatever `length` is.

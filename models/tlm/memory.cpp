@@ -97,7 +97,16 @@ void Memory::move(::tlm::tlm_generic_payload& payload) const {
   const unsigned width = payload.get_streaming_width();
   const unsigned char* enables = payload.get_byte_enable_ptr();
   if (enables == nullptr && width >= length) {
-    std::memcpy(payload.is_read() ? data : memory, payload.is_read() ? memory : data, length);
+    const unsigned char* from = payload.is_read() ? memory : data;
+    unsigned char* to = payload.is_read() ? data : memory;
+    // The usual lengths without a call: entries of tables, lines.
+    if (length == 8) {
+      std::memcpy(to, from, 8);
+    } else if (length == 64) {
+      std::memcpy(to, from, 64);
+    } else {
+      std::memcpy(to, from, length);
+    }
     return;
   }
   const unsigned period = payload.get_byte_enable_length();
@@ -125,6 +134,18 @@ std::uint64_t Memory::look_up(const ::tlm::tlm_generic_payload& payload, core::T
   return width < length && missing != 0 ? length : missing;
 }
 
+const Memory::Duration& Memory::duration_of(std::uint64_t length) {
+  Duration& known = durations_[length == 8 ? 0 : 1];
+  if (known.length != length) {
+    known.length = length;
+    const std::uint64_t rate = config_.bandwidth_mbytes_per_s;
+    // A byte takes 10^6 / rate picoseconds; 2^32 bytes times 10^6 stay below 2^64.
+    known.occupancy = rate == 0 ? 0 : (length * 1'000'000 - 1) / rate + 1;
+    known.time = to_sc_time(config_.latency + known.occupancy);
+  }
+  return known;
+}
+
 void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   payload.set_dmi_allowed(bytes_ != nullptr);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
@@ -139,24 +160,28 @@ void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_t
     return;
   }
   const std::uint64_t length = payload.get_data_length();
-  auto* extension = payload.get_extension<DmaExtension>();
   std::uint64_t moved = length;
-  if (cache_ != nullptr) moved = look_up(payload, extension != nullptr ? extension->traffic : core::Traffic::Dma);
+  if (cache_ != nullptr) {
+    const auto* extension = payload.get_extension<DmaExtension>();
+    moved = look_up(payload, extension != nullptr ? extension->traffic : core::Traffic::Dma);
+  }
   if (moved == 0) {
     delay += to_sc_time(config_.cache_latency);
   } else {
-    const std::uint64_t rate = config_.bandwidth_mbytes_per_s;
-    // A byte takes 10^6 / rate picoseconds; 2^32 bytes times 10^6 stay below 2^64.
-    const core::Tick occupancy = rate == 0 ? 0 : (moved * 1'000'000 - 1) / rate + 1;
+    const Duration& duration = duration_of(moved);
     const core::Tick now = now_ticks(delay);
-    const core::Tick wait = channels_.reserve(after_refresh(now), occupancy) - now;
-    delay += to_sc_time(wait + config_.latency + occupancy);
-    if (extension != nullptr) extension->wait += wait;
-    counters_.wait += wait;
-    counters_.busy += occupancy;
+    const core::Tick wait = channels_.reserve(after_refresh(now), duration.occupancy) - now;
+    delay += duration.time;
+    if (wait != 0) {
+      delay += to_sc_time(wait);
+      if (auto* extension = payload.get_extension<DmaExtension>()) extension->wait += wait;
+      counters_.wait += wait;
+    }
+    counters_.busy += duration.occupancy;
   }
-  ++(payload.is_read() ? counters_.reads : counters_.writes);
-  (payload.is_read() ? counters_.bytes_read : counters_.bytes_written) += length;
+  const bool read = payload.is_read();
+  ++(read ? counters_.reads : counters_.writes);
+  (read ? counters_.bytes_read : counters_.bytes_written) += length;
   move(payload);
 }
 

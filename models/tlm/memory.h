@@ -15,6 +15,7 @@
 #pragma once
 
 #include <tlm_utils/multi_passthrough_target_socket.h>
+#include <array>
 
 #include <memory>
 
@@ -95,8 +96,18 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   unsigned transport_dbg(int port, ::tlm::tlm_generic_payload& payload);
   bool get_direct_mem_ptr(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
 
+  /// The time of a transaction that need not wait. The one for the length asked for last is kept: neither divisions nor
+  /// conversions of time on the way.
+  struct Duration {
+    std::uint64_t length = 0;
+    core::Tick occupancy = 0;
+    sc_core::sc_time time;
+  };
+  const Duration& duration_of(std::uint64_t length);
+
   MemoryConfig config_;
   unsigned char* bytes_ = nullptr;
+  std::array<Duration, 2> durations_;  ///< of entries of tables, and of everything else
   core::Resource channels_;
   std::unique_ptr<core::LastLevelCache> cache_;
   MemoryCounters counters_;

@@ -1,6 +1,7 @@
 #include "models/tlm/page_table_walker.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace iommu::sim {
 
@@ -45,6 +46,7 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
                          [](std::uint32_t entries) { return entries != 0; });
   if (!caching_) config_.cache_latency = 0;
   memory.register_nb_transport_bw(this, &PageTableWalker::backward);
+  memory.register_invalidate_direct_mem_ptr(this, &PageTableWalker::withdraw_grants);
   using SC_CURRENT_USER_MODULE = PageTableWalker;
   SC_METHOD(run_due);
   sensitive << queue_.event();
@@ -73,7 +75,7 @@ PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* 
   active.region = region_of(job);
   active.client = client;
   active.walk = core::Walk(job.space, job.input, job.wanted, job.zero_length);
-  active.slot = &pool_.take();
+  if (active.slot == nullptr) active.slot = &pool_.take();
   active.slot->user = &active;
   active.started = active.replied = false;
   active.fill_pending = false;
@@ -85,7 +87,11 @@ PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* 
 
 void PageTableWalker::release_active(Active& active) {
   running_.erase(std::find(running_.begin(), running_.end(), &active));
-  pool_.give_back(*active.slot);
+  // In AT a target may hold the payload a little longer: the slot is the pool's again. In LT it stays.
+  if (active.client != nullptr) {
+    pool_.give_back(*active.slot);
+    active.slot = nullptr;
+  }
   free_.push_back(&active);
 }
 
@@ -106,18 +112,19 @@ void PageTableWalker::fill_cache(Active& active) {
 }
 
 // An entry has arrived at `at`: charges its time and lets the walk take it.
-void PageTableWalker::read_ended(Active& active, core::Tick at) {
+void PageTableWalker::entry_arrived(Active& active, const core::StructureRead& read, core::Tick at, core::Tick waited) {
   const unsigned level = active.walk.level();
-  const core::Tick waited = active.slot->extension.wait;
   active.job->stages->charge(core::walk_level_stage(level), at - active.mark - waited);
   active.job->stages->charge(core::Stage::MemoryWait, waited);
   active.mark = at;
   ++active.job->entries_read;
   ++counters_.entries_read;
-  const core::StructureRead read = active.slot->result();
   active.walk.give(read.readable, read.words[0]);
-  active.fill_pending = !active.walk.done();
-  if (active.client == nullptr) return;  // LT goes on by itself
+  active.fill_pending = caching_ && !active.walk.done();
+}
+
+void PageTableWalker::read_ended(Active& active, core::Tick at) {
+  entry_arrived(active, active.slot->result(), at, active.slot->extension.wait);
   active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
   queue_.push(active.walk.done() ? at : at + config_.level_overhead, &active);
 }
@@ -131,12 +138,8 @@ void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
   job.stages->charge(core::Stage::WalkSlotWait, start - now);
   core::Tick at = begin(active, start);
   while (!active.walk.done()) {
-    active.slot->prepare(::tlm::TLM_READ_COMMAND, active.walk.entry_address(), 8);
-    sc_core::sc_time delay = delay_until(at);
-    memory->b_transport(*active.slot, delay);
-    at = now_ticks(delay);
-    read_ended(active, at);
-    fill_cache(active);
+    if (!read_direct(active, at)) read_by_transaction(active, at);
+    if (active.fill_pending) fill_cache(active);
     if (!active.walk.done()) at += config_.level_overhead;
   }
   slots_.release(start, at + config_.recovery);
@@ -146,6 +149,52 @@ void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
   job.end = at + config_.reply;
   if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
   release_active(active);
+}
+
+// LT: reads the next entry at `at`, which becomes the time of its arrival.
+void PageTableWalker::read_by_transaction(Active& active, core::Tick& at) {
+  const core::Address address = active.walk.entry_address();
+  const core::Tick begin = at;
+  active.slot->prepare(::tlm::TLM_READ_COMMAND, address, 8);
+  sc_core::sc_time delay = delay_until(at);
+  memory->b_transport(*active.slot, delay);
+  at = now_ticks(delay);
+  const core::Tick waited = active.slot->extension.wait;
+  if (config_.dmi && active.slot->is_dmi_allowed()) keep_grant(address, at - begin - waited);
+  entry_arrived(active, active.slot->result(), at, waited);
+}
+
+bool PageTableWalker::read_direct(Active& active, core::Tick& at) {
+  const core::Address address = active.walk.entry_address();
+  for (std::size_t i = 0; i < grants_.size(); ++i) {
+    if (address < grants_[i].first || address > grants_[i].last || grants_[i].last - address < 7) continue;
+    if (i != 0) std::swap(grants_[0], grants_[i]);
+    const Grant& grant = grants_.front();
+    core::StructureRead read;
+    read.readable = true;
+    std::memcpy(read.words.data(), grant.bytes + (address - grant.first), 8);
+    at += grant.latency;
+    entry_arrived(active, read, at, 0);
+    return true;
+  }
+  return false;
+}
+
+// Memory has said that it would grant direct access to where a read has just taken `latency`.
+void PageTableWalker::keep_grant(core::Address address, core::Tick latency) {
+  ::tlm::tlm_generic_payload wanted;
+  wanted.set_read();
+  wanted.set_address(address);
+  ::tlm::tlm_dmi granted;
+  if (!memory->get_direct_mem_ptr(wanted, granted) || !granted.is_read_allowed()) return;
+  grants_.insert(grants_.begin(),
+                 {granted.get_start_address(), granted.get_end_address(), granted.get_dmi_ptr(), latency});
+}
+
+void PageTableWalker::withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last) {
+  grants_.erase(std::remove_if(grants_.begin(), grants_.end(),
+                               [&](const Grant& grant) { return grant.first <= last && grant.last >= first; }),
+                grants_.end());
 }
 
 // LT: when the last walk of this region has ended, `now` at the earliest.

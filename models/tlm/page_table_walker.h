@@ -64,6 +64,9 @@ struct WalkerConfig {
   core::Tick reply = 0;              ///< from a walk's end to walk_done()
   core::Tick recovery = 0;           ///< from a walk's end until its slot, and its region, can be taken again
   core::WalkCacheConfig cache;
+  /// LT: entries are read through direct memory pointers where memory grants them, in the time that the last read by a
+  /// transaction took without waiting. Such reads take no memory channel and are in no counter of bus and memory.
+  bool dmi = false;
   /// At most one walk at a time for each 2 MiB region of a domain; the others wait for it without taking a slot.
   bool one_walk_per_superpage = false;
 };
@@ -108,6 +111,11 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
   core::Tick begin(Active& active, core::Tick now);
   void read_ended(Active& active, core::Tick at);
+  [[nodiscard]] bool read_direct(Active& active, core::Tick& at);
+  void read_by_transaction(Active& active, core::Tick& at);
+  void keep_grant(core::Address address, core::Tick latency);
+  void withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last);
+  void entry_arrived(Active& active, const core::StructureRead& read, core::Tick at, core::Tick waited);
   void fill_cache(Active& active);
   void start(Active& active);
   void handle(Active& active);
@@ -122,8 +130,17 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   Active& take_active(WalkJob& job, WalkClient* client);
   void release_active(Active& active);
 
+  // Where paging entries can be read directly, and how long a read takes.
+  struct Grant {
+    core::Address first;
+    core::Address last;
+    const unsigned char* bytes;  // of `first`
+    core::Tick latency;
+  };
+
   WalkerConfig config_;
-  bool caching_ = false;  // some level has a cache; their look-up may take no time
+  std::vector<Grant> grants_;  // dmi only; the one used last is the first
+  bool caching_ = false;       // some level has a cache; their look-up may take no time
   core::WalkCache cache_;
   core::Resource slots_;  // LT
   AccessPool pool_;

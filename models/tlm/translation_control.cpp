@@ -31,6 +31,7 @@ void TranslationUnit::registers_b(::tlm::tlm_generic_payload& payload, sc_core::
   } else if (payload.is_write()) {
     std::memcpy(&value, payload.get_data_ptr(), bytes);
     front_end_->write_register(offset, bytes, value);
+    known_->forget();
     commands_from_ = std::max(commands_from_, now_ticks(delay));
     control_event_.notify(delay);
   }
@@ -64,6 +65,7 @@ void TranslationUnit::control() {
     if (commands_from_ > now_ticks()) wait(delay_until(commands_from_));
     const core::Tick began = now_ticks();
     const core::Command command = front_end_->next_command();
+    known_->forget();
     if (command.kind == core::Command::Kind::Idle) {
       wait(control_event_);
     } else {
@@ -83,6 +85,7 @@ void TranslationUnit::carry_out(const core::Command& command) {
       break;
     case core::Command::Kind::ReadDescriptor:
       front_end_->descriptor_read(access_structure(::tlm::TLM_READ_COMMAND, command.address, command.bytes, 0));
+      known_->forget();
       break;
     case core::Command::Kind::InvalidateContext:
       invalidate(command.context);
@@ -135,6 +138,7 @@ void TranslationUnit::drain() {
 
 void TranslationUnit::invalidate(const core::ContextScope& scope) {
   context_cache_.invalidate(scope);
+  known_->forget();
   for (Piece* piece : in_flight_) {
     // While its domain is unknown, a piece is covered as soon as its requester may be.
     const core::RequesterId requester = piece->flow.request().requester;

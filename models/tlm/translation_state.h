@@ -54,6 +54,31 @@ struct TranslationUnit::Transaction {
   core::Tick end = 0;
 };
 
+/// LT: a page that a requester has accessed in one direction, where every check of the front end was passed and nothing
+/// that these checks depend on has changed since: an access to it needs its look-ups only.
+struct TranslationUnit::Known {
+  std::uint64_t page = ~std::uint64_t{0};
+  std::uint32_t who = 0;  ///< requester and direction
+  core::Permissions permissions = core::Permissions::None;
+  std::uint64_t epoch = 0;        ///< of KnownPages, when it was remembered
+  core::Address output_page = 0;  ///< 4 KiB; another translation has to be checked anew
+};
+struct TranslationUnit::KnownPages {
+  static constexpr std::size_t kPages = 64;
+  std::array<Known, kPages> pages;
+  std::uint64_t epoch = 1;
+  // The time from arrival to the end of the look-ups is nearly always the same: its conversion is kept.
+  core::Tick looked_up = 0;
+  sc_core::sc_time looked_up_time;
+
+  /// Registers, contexts or the context cache have changed.
+  void forget() { ++epoch; }
+  [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {
+    return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
+  }
+  [[nodiscard]] Known& place(std::uint64_t page, std::uint32_t who) { return pages[(page ^ who) % kPages]; }
+};
+
 /// One initiator's side: the way back to it (AT), and the order of its requests (in_order).
 struct TranslationUnit::Upstream {
   Transaction* in_response = nullptr;  ///< BEGIN_RESP sent, END_RESP not seen

@@ -18,6 +18,7 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
       walker("walker"),
       config_(config),
       front_end_(std::move(front_end)),
+      known_(std::make_unique<KnownPages>()),
       context_cache_(config.context_entries),
       memory_initiator_(memory, AccessEnded{this}),
       structure_initiator_(structures, ReadEnded{this}) {
@@ -50,6 +51,7 @@ void TranslationUnit::start_of_simulation() { upstream_.resize(dma.size()); }
 
 void TranslationUnit::reset(bool warm) {
   front_end_->reset(warm);
+  known_->forget();
   invalidate(core::ContextScope{});
   invalidate(core::TranslationScope{});
   control_event_.notify(sc_core::SC_ZERO_TIME);
@@ -137,7 +139,7 @@ void TranslationUnit::split(Transaction& transaction, core::Tick now) {
     request.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(request.length - offset, to_page_end));
     Piece& piece = take_piece();
     piece.transaction = &transaction;
-    piece.flow = core::TranslationFlow(*front_end_, request);
+    piece.flow.renew(request);
     piece.stages.clear();
     piece.begin = piece.at = now;
     piece.next = Piece::Next::Step;
@@ -163,9 +165,13 @@ void TranslationUnit::release(Transaction& transaction) {
 void TranslationUnit::begin_piece(Piece& piece, core::Tick now) {
   piece.stages.charge(core::Stage::SplitWait, now - piece.begin);
   piece.at = now;
+  enter_flight(piece);
+  piece.flow.start();
+}
+
+void TranslationUnit::enter_flight(Piece& piece) {
   piece.in_flight_index = in_flight_.size();
   in_flight_.push_back(&piece);
-  piece.flow.start();
 }
 
 void TranslationUnit::no_longer_in_flight(Piece& piece) {

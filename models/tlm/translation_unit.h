@@ -103,6 +103,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   struct Transaction;
   struct Piece;
   struct Upstream;
+  struct KnownPages;
   // Responses that were not early (AT).
   struct AccessEnded {
     TranslationUnit* unit;
@@ -128,13 +129,20 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void finish_transaction(Transaction& transaction);
   void restart(Piece& piece, core::Tick now);
   void begin_piece(Piece& piece, core::Tick now);
+  void enter_flight(Piece& piece);
   void no_longer_in_flight(Piece& piece);
   [[nodiscard]] static const char* refuse(const ::tlm::tlm_generic_payload& payload);
 
   // LT.
+  struct Known;
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
-  core::Tick run_blocking(Piece& piece, core::Tick now);
+  core::Tick run_blocking(Piece& piece);
   void step_blocking(Piece& piece);
+  void take_answer(Piece& piece, const IotlbAnswer& answer);
+  [[nodiscard]] const Known* known(const ::tlm::tlm_generic_payload& payload, const DmaExtension* extension) const;
+  void remember(const Piece& piece);
+  void run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension, sc_core::sc_time& delay,
+                 const Known& known);
 
   // Order within a port (in_order only).
   [[nodiscard]] Upstream& upstream_of(const Piece& piece);
@@ -200,6 +208,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
 
   TranslationUnitConfig config_;
   std::unique_ptr<core::FrontEnd> front_end_;
+  std::unique_ptr<KnownPages> known_;  // LT
   core::ContextCache context_cache_;
   TranslationCounters counters_;
 

@@ -35,27 +35,24 @@ struct Read : ::tlm::tlm_generic_payload {
   void prepare(core::Address address) {
     set_address(address);
     set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
-    extension.clear_report();
   }
 };
 
-/// `pages` pages in turn from kInput on, a line further in each round.
+/// Lines of `pages` pages from kInput on, `in_a_row` lines of a page before the next page's.
 class Lines {
  public:
-  explicit Lines(std::uint64_t pages) : pages_(pages) {}
+  Lines(std::uint64_t pages, std::uint64_t in_a_row) : pages_(pages), in_a_row_(in_a_row) {}
   core::Address next() {
-    const core::Address address = kInput + page_ * core::kPageBytes + line_;
-    if (++page_ == pages_) {
-      page_ = 0;
-      line_ = (line_ + 64) % core::kPageBytes;
-    }
+    const core::Address address = kInput + page_ * core::kPageBytes + (line_ * 64) % core::kPageBytes;
+    if (++line_ % in_a_row_ == 0 && ++page_ == pages_) page_ = 0;
     return address;
   }
 
  private:
   std::uint64_t pages_;
+  std::uint64_t in_a_row_;
   std::uint64_t page_ = 0;
-  core::Address line_ = 0;
+  std::uint64_t line_ = 0;
 };
 
 class LtInitiator : public sc_core::sc_module {
@@ -63,7 +60,7 @@ class LtInitiator : public sc_core::sc_module {
   tlm_utils::simple_initiator_socket<LtInitiator, sim::kSocketWidthBits> socket;
   sim::DmaStatistics statistics;
 
-  LtInitiator(sc_core::sc_module_name name, std::uint64_t pages) : sc_module(name), socket("socket"), lines_(pages) {}
+  LtInitiator(sc_core::sc_module_name name, const Lines& lines) : sc_module(name), socket("socket"), lines_(lines) {}
 
   void run(std::uint64_t count) {
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
@@ -86,8 +83,8 @@ class AtInitiator : public sc_core::sc_module, private ::tlm::tlm_mm_interface {
   sim::DmaStatistics statistics;
 
   /// `four_phases`: answers BEGIN_RESP with TLM_ACCEPTED and ends the response by a call of its own.
-  AtInitiator(sc_core::sc_module_name name, std::uint64_t pages, std::uint32_t outstanding, bool four_phases)
-      : sc_module(name), socket("socket"), lines_(pages), reads_(outstanding), four_phases_(four_phases) {
+  AtInitiator(sc_core::sc_module_name name, const Lines& lines, std::uint32_t outstanding, bool four_phases)
+      : sc_module(name), socket("socket"), lines_(lines), reads_(outstanding), four_phases_(four_phases) {
     for (Read& read : reads_) read.set_mm(this);
     socket.register_nb_transport_bw(this, &AtInitiator::backward);
     using SC_CURRENT_USER_MODULE = AtInitiator;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "testbench/bench/four_phase_memory.h"
 #include "testbench/bench/initiators.h"
@@ -18,16 +19,29 @@ namespace {
 
 struct Case {
   const char* name;
-  bool walk;  ///< four entries read for each access; otherwise an IOTLB hit
-  bool at;    ///< non-blocking; otherwise blocking
-  bool four_phases;
+  bool walk = false;         ///< four entries read for each access; otherwise an IOTLB hit
+  bool dmi = false;          ///< of the walker
+  bool at = false;           ///< non-blocking; otherwise blocking
+  bool four_phases = false;  ///< otherwise early completion
+  bool new_page = false;     ///< each access is to another page than the one before; otherwise line after line
 };
-constexpr Case kCases[] = {
-    {"lt_hit", false, false, false},
-    {"lt_walk", true, false, false},
-    {"at_early", false, true, false},
-    {"at_four_phases", false, true, true},
-};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  const auto add = [&cases](const char* name) -> Case& {
+    cases.emplace_back().name = name;
+    return cases.back();
+  };
+  add("lt_hit");
+  add("lt_hit_other_page").new_page = true;
+  add("lt_walk").walk = true;
+  Case& by_dmi = add("lt_walk_dmi");
+  by_dmi.walk = by_dmi.dmi = true;
+  add("at_early").at = true;
+  Case& strict = add("at_four_phases");
+  strict.at = strict.four_phases = true;
+  return cases;
+}
 // 64 pages stay in the IOTLB, 1024 never do.
 constexpr std::uint64_t kPagesThatHit = 64;
 constexpr std::uint64_t kPagesThatMiss = 1024;
@@ -35,6 +49,7 @@ constexpr std::uint32_t kOutstanding = 36;
 
 int run(const Case& which, std::uint64_t count) {
   const std::uint64_t pages = which.walk ? kPagesThatMiss : kPagesThatHit;
+  const Lines lines(pages, which.walk || which.at || which.new_page ? 1 : 64);
   sim::MemoryConfig memory_config;
   memory_config.size_bytes = kMemoryBytes;
   memory_config.bandwidth_mbytes_per_s = 25'600;
@@ -42,6 +57,7 @@ int run(const Case& which, std::uint64_t count) {
   write_tables(memory, pages);
   OurUnitConfig config = which.walk ? always_walks() : OurUnitConfig();
   config.unit.exact_responses = which.four_phases;
+  config.walker.dmi = which.dmi;
   OurUnit ours("ours", config);
   std::unique_ptr<FourPhaseMemory> four_phases;
   if (which.four_phases) {
@@ -56,10 +72,10 @@ int run(const Case& which, std::uint64_t count) {
   std::unique_ptr<LtInitiator> lt;
   std::unique_ptr<AtInitiator> at;
   if (!which.at) {
-    lt = std::make_unique<LtInitiator>("initiator", pages);
+    lt = std::make_unique<LtInitiator>("initiator", lines);
     lt->socket.bind(ours.unit.dma);
   } else {
-    at = std::make_unique<AtInitiator>("initiator", pages, kOutstanding, which.four_phases);
+    at = std::make_unique<AtInitiator>("initiator", lines, kOutstanding, which.four_phases);
     at->socket.bind(ours.unit.dma);
   }
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
@@ -85,10 +101,10 @@ int run(const Case& which, std::uint64_t count) {
 int sc_main(int argc, char** argv) {
   using namespace iommu::bench;
   if (argc != 3) {
-    for (const Case& known : kCases) std::printf("%s\n", known.name);
+    for (const Case& known : all_cases()) std::printf("%s\n", known.name);
     return argc == 1 ? 0 : 2;
   }
-  for (const Case& known : kCases) {
+  for (const Case& known : all_cases()) {
     if (std::strcmp(known.name, argv[1]) == 0) return run(known, std::strtoull(argv[2], nullptr, 10));
   }
   std::fprintf(stderr, "iommu-instructions: no case '%s'\n", argv[1]);

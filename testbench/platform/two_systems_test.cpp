@@ -44,7 +44,7 @@ Seen seen(const Board& board) {
   return {statistics.requests,
           statistics.faults,
           machine.devices[0].generator->counters().mismatches,
-          statistics.latency.sum(),
+          statistics.latency().sum(),
           machine.iommus[0].walker->counters().walks,
           machine.iommus[0].front_end->command_counters().descriptors,
           machine.monitor.of(api::Function::MapLogicalRangeEx).accesses.memory_writes,

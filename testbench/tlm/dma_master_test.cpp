@@ -74,8 +74,8 @@ void one_outstanding(Way way) {
   CHECK(bench.master.done());
   CHECK(bench.master.counters().issued == 4);
   CHECK(bench.master.counters().completed == 4);
-  CHECK(bench.master.port.statistics.latency.max() == 100);
-  CHECK(bench.master.port.statistics.latency.min() == 100);
+  CHECK(bench.master.port.statistics.latency().max() == 100);
+  CHECK(bench.master.port.statistics.latency().min() == 100);
   CHECK(bench.master.port.statistics.stage_sum_mismatches == 0);
 }
 TEST_CASE("DmaMaster LT thread: gap after the response with one outstanding") { one_outstanding(Way::LtThread); }
@@ -92,8 +92,8 @@ void several_outstanding(Way way) {
   CHECK(bench.done_at == 300);
   const DmaStatistics& statistics = bench.master.port.statistics;
   // Wanted at 0, 10, 20, 30, 110, 120, 130.
-  CHECK(statistics.stage_ticks[static_cast<std::size_t>(core::Stage::IssueWait)] == 70 + 70);
-  CHECK(statistics.latency.max() == 170);
+  CHECK(statistics.stage_ticks(core::Stage::IssueWait) == 70 + 70);
+  CHECK(statistics.latency().max() == 170);
   CHECK(statistics.requests == 7);
 }
 TEST_CASE("DmaMaster LT thread: several outstanding") { several_outstanding(Way::LtThread); }
@@ -112,7 +112,7 @@ void warm_up(Way way) {
   CHECK(times(bench.target) == std::vector<Tick>{0, 10, 20, 100, 110, 120, 200});
   const DmaStatistics& statistics = bench.master.port.statistics;
   CHECK(statistics.requests == 4);
-  CHECK(statistics.latency.sum() == 170 + 100 + 100 + 170);
+  CHECK(statistics.latency().sum() == 170 + 100 + 100 + 170);
   CHECK(statistics.rate_begin() == 120);
   CHECK(statistics.rate_time() == 180);
   CHECK(statistics.rate_requests() == 4);
@@ -236,8 +236,7 @@ void random_accesses(Way way, std::uint32_t outstanding, Tick quantum) {
   bench.target.latency = latency;
   bench.run();
   const DmaStatistics& statistics = bench.master.port.statistics;
-  CHECK(Totals{bench.done_at, statistics.latency.sum(),
-               statistics.stage_ticks[static_cast<std::size_t>(core::Stage::IssueWait)]} == expected);
+  CHECK(Totals{bench.done_at, statistics.latency().sum(), statistics.stage_ticks(core::Stage::IssueWait)} == expected);
   CHECK(bench.target.log == log);
   CHECK(statistics.stage_sum_mismatches == 0);
 }
@@ -277,7 +276,7 @@ TEST_CASE("DmaMaster LT: a target that waits") {
   bench.run();
   CHECK(times(bench.target) == std::vector<Tick>{0, 140, 280});
   CHECK(bench.done_at == 420);
-  CHECK(bench.master.port.statistics.latency.max() == 140);
+  CHECK(bench.master.port.statistics.latency().max() == 140);
 }
 
 TEST_CASE("DmaMaster LT: a target that waits holds up those that could go at the same time") {

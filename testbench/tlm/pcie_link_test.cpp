@@ -138,9 +138,9 @@ TEST_CASE("A generator with one place writes as fast as the wire takes it", "[pc
       CHECK(master.port.idle());
       const DmaStatistics& statistics = master.port.statistics;
       CHECK(statistics.stage_sum_mismatches == 0);
-      CHECK(statistics.latency.max() == 232'163);
-      CHECK(statistics.stage_ticks[static_cast<std::size_t>(Stage::IssueWait)] == 0);
-      CHECK(statistics.stage_ticks[static_cast<std::size_t>(Stage::LinkWait)] == 0);
+      CHECK(statistics.latency().max() == 232'163);
+      CHECK(statistics.stage_ticks(Stage::IssueWait) == 0);
+      CHECK(statistics.stage_ticks(Stage::LinkWait) == 0);
     }
   }
 }
