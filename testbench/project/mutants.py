@@ -96,7 +96,7 @@ MUTANTS = [
       "  slots_.release(start, at + config_.recovery + config_.reply);\n", TIMED),
     m("what waits in order and is invalidated waits on", "models/tlm/translation_control.cpp",
       "      piece->stale = true;\n      if (piece->held) release_held(*piece);\n", "      piece->stale = true;\n", TIMED),
-    m("a miss joins a walk that has ended", "models/tlm/translation_at.cpp", "other->flow.need() == core::TranslationFlow::Need::Walk &&", "other->walking &&", TIMED),
+    m("a miss joins a walk that has ended", "models/tlm/translation_at.cpp", "  forget_walk(piece);\n", "", TIMED),
     m("two walks of one 2 MiB region at a time", "models/tlm/page_table_walker.cpp", "return other->started && other->region == region;",
       "return other->started && other->region == region + 1;", TIMED),
     m("a piece of a large leaf outlives the leaf", "models/core/iotlb_array.cpp", "level_bytes(entry.leaf_level)", "level_bytes(mapping.level)", TIMED),
