@@ -63,6 +63,7 @@ struct MemoryConfig {
   unsigned channels = 0;
   double refresh_interval_ns = 0;  ///< 0: no refresh
   double refresh_ns = 0;           ///< less than the interval
+  unsigned ranks = 0;
 };
 
 /// The processors' last-level cache in front of memory.

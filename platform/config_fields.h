@@ -23,6 +23,7 @@ void visit_platform(C& c, Visit&& visit) {
   visit("memory.channels", c.memory.channels);
   visit("memory.refresh_interval_ns", c.memory.refresh_interval_ns);
   visit("memory.refresh_ns", c.memory.refresh_ns);
+  visit("memory.ranks", c.memory.ranks);
   visit("llc.size_bytes", c.llc.size_bytes);
   visit("llc.ways", c.llc.ways);
   visit("llc.latency_ns", c.llc.latency_ns);

@@ -152,6 +152,7 @@ Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.mem
       static_cast<std::uint64_t>(std::llround(config.memory.bandwidth_gbytes_per_s * 1000.0));
   memory_config.channels = config.memory.channels;
   memory_config.refresh_interval = to_picoseconds(config.memory.refresh_interval_ns);
+  memory_config.ranks = config.memory.ranks;
   memory_config.refresh = to_picoseconds(config.memory.refresh_ns);
   memory_config.cache.size_bytes = config.llc.size_bytes;
   memory_config.cache.ways = config.llc.ways;

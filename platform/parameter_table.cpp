@@ -144,6 +144,8 @@ void add_platform(std::vector<Parameter>& t) {
                        "From one refresh of memory to the next (tREFI); 0: none."));
   t.push_back(duration("memory.refresh_ns", kMaxLatencyNs, "0",
                        "Length of a refresh (tRFC), during which nothing begins; less than the interval."));
+  t.push_back(integer("memory.ranks", 1, 1024, "1",
+                      "Ranks that are refreshed one after the other; pages are dealt out to them in turn."));
   add_cache(t);
   t.push_back(
       duration("bus.latency_ns", kMaxLatencyNs, "5", "Time that the bus adds to each transaction that crosses it."));

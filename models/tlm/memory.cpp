@@ -116,10 +116,13 @@ void Memory::move(::tlm::tlm_generic_payload& payload) const {
   }
 }
 
-// `now`, or the end of the refresh that is under way then.
-core::Tick Memory::after_refresh(core::Tick now) {
-  if (config_.refresh_interval == 0 || now < config_.refresh_interval) return now;
-  const core::Tick into = now % config_.refresh_interval;
+// `now`, or the end of the refresh of this address that is under way then.
+core::Tick Memory::after_refresh(core::Address address, core::Tick now) {
+  if (config_.refresh_interval == 0) return now;
+  const core::Tick first = config_.refresh_interval +
+                           (address >> core::kPageShift) % config_.ranks * config_.refresh_interval / config_.ranks;
+  if (now < first) return now;
+  const core::Tick into = (now - first) % config_.refresh_interval;
   if (into >= config_.refresh) return now;
   ++counters_.refresh_waits;
   return now + (config_.refresh - into);
@@ -170,7 +173,7 @@ void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_t
   } else {
     const Duration& duration = duration_of(moved);
     const core::Tick now = now_ticks(delay);
-    const core::Tick wait = channels_.reserve(after_refresh(now), duration.occupancy) - now;
+    const core::Tick wait = channels_.reserve(after_refresh(payload.get_address(), now), duration.occupancy) - now;
     delay += duration.time;
     if (wait != 0) {
       delay += to_sc_time(wait);

@@ -1,12 +1,12 @@
 // Main memory: bytes, latency and bandwidth, and the processors' last-level cache in front of it.
 //
 // What it does: one reserved mapping of the host for all of its addresses, of which only touched pages cost anything;
-// answers blocking, non-blocking (completed early), debug and direct (DMI) access; refreshes all of it at once, at fixed
+// answers blocking, non-blocking (completed early), debug and direct (DMI) access; refreshes its ranks one after the other, at fixed
 // times. What it does not do: rows, banks, or channels bound to addresses: a transaction takes whichever channel is free first.
 //
 // Time of a transaction that arrives at `now`: it starts when a channel is free, and ends at
 //   start + latency + occupancy,  occupancy = bytes / bandwidth, rounded up to a picosecond once.
-// During a refresh nothing starts: what arrives then does so at the refresh's end. The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
+// While a rank is refreshed nothing of it starts: what arrives then does so at the refresh's end. The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
 // channel.
 //
 // With a cache (off by default) an access all of whose lines are there takes the cache's latency and no channel. Any
@@ -34,8 +34,9 @@ struct MemoryConfig {
   std::uint64_t bandwidth_mbytes_per_s = 0;  ///< 10^6 bytes a second of each channel; 0: without limit
   std::uint32_t channels = 1;                ///< transactions whose bytes move at the same time; 0: without limit
   core::Tick refresh_interval =
-      0;                   ///< from one refresh's begin to the next, the first at this time (JEDEC tREFI); 0: none
-  core::Tick refresh = 0;  ///< one refresh's length, less than the interval (JEDEC tRFC)
+      0;                    ///< from one refresh's begin to the next, the first at this time (JEDEC tREFI); 0: none
+  std::uint32_t ranks = 1;  ///< page n is in rank n modulo this; their refreshes begin evenly spread over the interval
+  core::Tick refresh = 0;   ///< one refresh's length, less than the interval (JEDEC tRFC)
   core::LastLevelCacheConfig cache = {};  ///< of 0 bytes: none
   core::Tick cache_latency = 15'000;      ///< of an access that hits
 };
@@ -87,7 +88,7 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   [[nodiscard]] bool contains(core::Address address, std::uint64_t bytes) const;
   [[nodiscard]] ::tlm::tlm_response_status check(const ::tlm::tlm_generic_payload& payload) const;
   void move(::tlm::tlm_generic_payload& payload) const;
-  core::Tick after_refresh(core::Tick now);
+  core::Tick after_refresh(core::Address address, core::Tick now);
   [[nodiscard]] std::uint64_t look_up(const ::tlm::tlm_generic_payload& payload, core::Traffic traffic);
 
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);

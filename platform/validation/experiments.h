@@ -10,7 +10,10 @@
 
 namespace iommu::platform::validation {
 
-[[nodiscard]] Experiment pcie_link_rates(Form form);  ///< V3
+[[nodiscard]] Experiment pcie_link_rates(Form form);         ///< V3
+[[nodiscard]] Experiment one_walk_per_superpage(Form form);  ///< V4
+[[nodiscard]] Experiment read_bandwidth(Form form);          ///< V5
+[[nodiscard]] Experiment write_bandwidth(Form form);         ///< V6
 
 /// All of them, in the order of their numbers.
 [[nodiscard]] std::vector<Experiment> all_experiments(Form form);

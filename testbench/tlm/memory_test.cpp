@@ -68,6 +68,21 @@ TEST_CASE("memory: what arrives during a refresh begins at its end") {
   }
 }
 
+TEST_CASE("memory: ranks are refreshed one after the other") {
+  MemoryConfig config = plain();
+  config.refresh_interval = 8'000'000;
+  config.refresh = 350'000;
+  config.ranks = 4;
+  Bench b(config);
+  // Page 0x10 is of rank 0, 0x11 of rank 1, whose refreshes begin a quarter of the interval later.
+  CHECK(b.write(0x10000, 64, 8'000'000) == 8'000'000 + 350'000 + 102'500);
+  CHECK(b.write(0x11000, 64, 9'000'000) == 9'102'500);
+  CHECK(b.write(0x11000, 64, 10'000'000) == 10'000'000 + 350'000 + 102'500);
+  CHECK(b.write(0x13FC0, 64, 14'349'999) == 14'350'000 + 102'500);
+  CHECK(b.write(0x14000, 64, 14'400'000) == 14'502'500);
+  CHECK(b.write(0x14000, 64, 16'000'000) == 16'000'000 + 350'000 + 102'500);
+}
+
 TEST_CASE("memory: latency plus the bytes' own time, rounded up once") {
   Bench b(plain());
   CHECK(b.write(0x10000, 64) == 102'500);
