@@ -22,7 +22,8 @@ struct Case {
   bool walk = false;         ///< four entries read for each access; otherwise an IOTLB hit
   bool dmi = false;          ///< of the walker
   bool at = false;           ///< non-blocking; otherwise blocking
-  bool four_phases = false;  ///< otherwise early completion
+  bool early = false;        ///< AT: early_hits
+  bool four_phases = false;  ///< otherwise memory completes early
   bool new_page = false;     ///< each access is to another page than the one before; otherwise line after line
 };
 
@@ -37,7 +38,9 @@ std::vector<Case> all_cases() {
   add("lt_walk").walk = true;
   Case& by_dmi = add("lt_walk_dmi");
   by_dmi.walk = by_dmi.dmi = true;
-  add("at_early").at = true;
+  add("at_hit").at = true;
+  Case& early = add("at_early");
+  early.at = early.early = true;
   Case& strict = add("at_four_phases");
   strict.at = strict.four_phases = true;
   return cases;
@@ -57,6 +60,7 @@ int run(const Case& which, std::uint64_t count) {
   write_tables(memory, pages);
   OurUnitConfig config = which.walk ? always_walks() : OurUnitConfig();
   config.unit.exact_responses = which.four_phases;
+  config.unit.early_hits = which.early;
   config.walker.dmi = which.dmi;
   OurUnit ours("ours", config);
   std::unique_ptr<FourPhaseMemory> four_phases;
