@@ -82,6 +82,7 @@ struct BusConfig {
 };
 
 struct StatisticsConfig {
+  bool latencies = true;
   bool histograms = false;
 };
 
@@ -129,6 +130,7 @@ struct WalkerConfig {
   unsigned reply_cycles = 0;
   unsigned recovery_cycles = 0;
   bool one_walk_per_superpage = false;
+  bool dmi = false;
 };
 
 struct InvalidationConfig {

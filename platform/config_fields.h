@@ -41,6 +41,7 @@ void visit_platform(C& c, Visit&& visit) {
   visit("ddi.dma_guard", c.ddi.dma_guard);
   visit("ddi.dma_guard_policy", c.ddi.dma_guard_policy);
   visit("ddi.screen_locked", c.ddi.screen_locked);
+  visit("statistics.latencies", c.statistics.latencies);
   visit("statistics.histograms", c.statistics.histograms);
 }
 
@@ -89,6 +90,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("walker.reply_cycles", c.walker.reply_cycles);
   visit("walker.recovery_cycles", c.walker.recovery_cycles);
   visit("walker.one_walk_per_superpage", c.walker.one_walk_per_superpage);
+  visit("walker.dmi", c.walker.dmi);
   visit("invalidation.decode_cycles", c.invalidation.decode_cycles);
   visit("register_latency_cycles", c.register_latency_cycles);
 }

@@ -250,6 +250,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   walker.reply = cycles(c, c.walker.reply_cycles);
   walker.recovery = cycles(c, c.walker.recovery_cycles);
   walker.one_walk_per_superpage = c.walker.one_walk_per_superpage;
+  walker.dmi = c.walker.dmi;
   made.walker = std::make_unique<sim::PageTableWalker>((name + "_walker").c_str(), walker);
   made.walker->memory.bind(bus->initiators);
 
@@ -311,6 +312,8 @@ void Machine::build_device(const DeviceConfig& d) {
     made.nic = std::make_unique<sim::Nic>(("device_" + d.name).c_str(), nic);
     bus->connect(made.nic->registers, made.registers, sim::nic::kWindowBytes);
   }
+  sim::DmaPort& port = made.generator != nullptr ? made.generator->port : made.nic->port;
+  port.statistics.keeps_latencies = config.statistics.latencies;
   connect_dma(made, *iommu->unit);
   devices.push_back(std::move(made));
 }

@@ -170,6 +170,10 @@ void add_platform(std::vector<Parameter>& t) {
       choice("ddi.dma_guard_policy", {"block_always", "block_until_unlock", "allow_all"}, "\"block_until_unlock\"",
              "When DMA Guard keeps external devices from pass-through: always, while the screen is locked, never."));
   t.push_back(flag("ddi.screen_locked", "false", "The screen is locked at the start."));
+  t.push_back(
+      flag("statistics.latencies", "true",
+           "Latencies of DMA are kept, by outcome and by stage; false: only how many requests, bytes and faults "
+           "there were, which is a little faster."));
   t.push_back(flag("statistics.histograms", "false",
                    "Results have each device's latency histogram: pairs of ns (exact to 0.8 %) and count."));
 }
@@ -250,6 +254,10 @@ void add_iommu(std::vector<Parameter>& t) {
              "Time from a walk's end until its slot, and its 2 MiB where only one may be walked, can be taken again."));
   t.push_back(flag("iommu.*.walker.one_walk_per_superpage", "false",
                    "At most one walk is under way for each 2 MiB of a domain; the others wait for it."));
+  t.push_back(flag("iommu.*.walker.dmi", "false",
+                   "LT: the walker reads entries through direct memory pointers, in the time of a read that need not "
+                   "wait: faster, but such reads take no memory bandwidth and are not in the counters of bus and "
+                   "memory."));
   t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",
                      "Time to decode one command: a descriptor, or a command given by registers."));
   t.push_back(cycles("iommu.*.register_latency_cycles", "10", "Time of one register access at the unit."));

@@ -23,6 +23,7 @@ void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks,
   } else {
     bytes += length;
   }
+  if (!keeps_latencies) return;
   by_outcome[outcome].add(latency_ticks);
   core::Tick sum = 0;
   auto& by_stage = by_outcome_stage[outcome];
@@ -58,7 +59,9 @@ core::Tick DmaStatistics::stage_ticks(core::Stage stage) const {
 }
 
 void DmaStatistics::restart(core::Tick now) {
+  const bool latencies = keeps_latencies;
   *this = DmaStatistics();
+  keeps_latencies = latencies;
   window_start = now;
 }
 

@@ -30,6 +30,8 @@ struct DmaStatistics {
   std::uint64_t requests_before_rate = 0;            ///< of `requests`: ended at rate_from or before
   std::uint64_t bytes_before_rate = 0;               ///< of `bytes`, likewise
 
+  bool keeps_latencies = true;  ///< false: only the counters above; what follows stays empty
+
   std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< of all operations, failed ones included
   /// Of operations that spent time there, by outcome.
   std::array<std::array<core::LatencyHistogram, core::kStageCount>, core::kOutcomeCount> by_outcome_stage;

@@ -29,6 +29,7 @@ struct PathConfig {
   UnitKind kind = UnitKind::Ours;
   sim::TransportMode mode = sim::TransportMode::Lt;
   bool link = true;
+  bool statistics = true;
   Addresses addresses = Addresses::Sequential;
   std::uint32_t outstanding = 36;  ///< AT
   OurUnitConfig ours;
@@ -42,6 +43,7 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
         bus_("bus", {}),
         memory_("memory", memory_config()),
         mode_(config.mode) {
+    port_.statistics.keeps_latencies = config.statistics;
     write_tables(memory_, kPages);
     if (config.link) link_ = std::make_unique<sim::PcieLink>("link", link_config());
     switch (config.kind) {

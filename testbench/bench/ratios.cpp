@@ -110,11 +110,20 @@ void add_rows() {
     paths("lt_hit" + how, row(UnitKind::PassThrough, TransportMode::Lt, Addresses::Sequential, link));
     paths("lt_hit_random" + how, row(UnitKind::PassThrough, TransportMode::Lt, Addresses::RandomPages, link));
     paths("lt_miss" + how, row(UnitKind::Minimal, TransportMode::Lt, Addresses::NewPages, link));
+    Row direct = row(UnitKind::MinimalByDmi, TransportMode::Lt, Addresses::NewPages, link);
+    direct.subject.ours.walker.dmi = true;
+    paths("lt_miss_dmi" + how, direct);
     paths("at_hit" + how, row(UnitKind::PassThrough, TransportMode::At, Addresses::Sequential, link));
     Row miss = row(UnitKind::PassThrough, TransportMode::At, Addresses::NewPages, link);
     miss.subject.ours.walker.slots = 5;
     miss.floors = 5;
     paths("at_miss" + how, miss);
+  }
+  for (const Addresses addresses : {Addresses::Sequential, Addresses::NewPages}) {
+    Row statistics = row(UnitKind::Ours, TransportMode::Lt, addresses);
+    statistics.floor = statistics.subject;
+    statistics.floor.statistics = false;
+    paths(addresses == Addresses::Sequential ? "statistics_hit" : "statistics_miss", statistics);
   }
   add("map_call", [](benchmark::State& state) {
     test::new_simulation();

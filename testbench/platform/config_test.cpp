@@ -31,6 +31,7 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(c.ddi.address_width_bits == 39);
   CHECK(c.ddi.invalidation == InvalidationInterface::Queued);
   CHECK(c.ddi.profile == DdiProfile::Modeled);
+  CHECK(c.statistics.latencies);
   CHECK_FALSE(c.statistics.histograms);
   CHECK(c.events.empty());
   CHECK(c.expectations.empty());

@@ -25,6 +25,7 @@ class TestMemory : public sc_core::sc_module {
   tlm_utils::multi_passthrough_target_socket<TestMemory, sim::kSocketWidthBits> socket;
   Tick latency = 50000;
   bool four_phases = false;
+  bool says_dmi = false;   ///< transactions say that direct access would be granted
   Tick request_phase = 0;  ///< four phases: from BEGIN_REQ to END_REQ
   std::vector<std::uint8_t> bytes;
   std::uint64_t accesses = 0;
@@ -39,6 +40,10 @@ class TestMemory : public sc_core::sc_module {
     SC_METHOD(run_due);
     sensitive << due_.event();
     dont_initialize();
+  }
+  /// Takes back what was granted.
+  void withdraw_dmi(Address first, Address last) {
+    for (int i = 0; i < static_cast<int>(socket.size()); ++i) socket[i]->invalidate_direct_mem_ptr(first, last);
   }
   void write64(Address address, std::uint64_t value) { std::memcpy(&bytes.at(address), &value, 8); }
   [[nodiscard]] std::uint64_t read64(Address address) const {
@@ -60,6 +65,7 @@ class TestMemory : public sc_core::sc_module {
   }
   void b_transport(int, tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
     access(payload);
+    payload.set_dmi_allowed(says_dmi);
     delay += sim::to_sc_time(latency);
   }
   tlm::tlm_sync_enum nb_transport_fw(int id, tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,

@@ -1,0 +1,196 @@
+// What makes LT fast may change nothing: entries read directly take the time of transactions, and an access that is known
+// is checked anew as soon as anything has changed. The rig's memory takes 50 ns an access.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+#include "testbench/tlm/translation_rig.h"
+
+using namespace iommu;
+using core::OutcomeClass;
+using core::Stage;
+using test::Access;
+using test::Rig;
+using test::RigConfig;
+
+namespace {
+
+constexpr core::RequesterId kDevice = 0x18;  // 00:03.0
+
+Access access_to(core::Address address, bool write = false) {
+  Access access;
+  access.address = address;
+  access.requester = kDevice;
+  access.write = write;
+  return access;
+}
+
+void simulate(const RigConfig& config, const std::function<void(Rig&)>& body) {
+  Rig* self = nullptr;
+  Rig rig("rig", config, [&] { body(*self); });
+  self = &rig;
+  sc_core::sc_start();
+}
+
+RigConfig direct_walks() {
+  RigConfig config;
+  config.walker.dmi = true;
+  config.walker.cache.entries = {};
+  return config;
+}
+
+// Reads `address` and returns what came of it.
+Access read(Rig& rig, core::Address address) {
+  Access access = access_to(address);
+  rig.initiator.lt(access);
+  return access;
+}
+
+}  // namespace
+
+TEST_CASE("walks by direct access take the time of walks by transactions") {
+  std::vector<Access> done;
+  std::vector<std::uint64_t> accesses;
+  simulate(direct_walks(), [&](Rig& rig) {
+    rig.memory.says_dmi = true;
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    rig.map(table, 0x400000, 0x200000, 3);
+    rig.map(table, 0x401000, 0x205000, 3);
+    for (const core::Address address : {0x400000u, 0x401000u, 0x402000u}) {
+      const std::uint64_t before = rig.memory.accesses;
+      done.push_back(read(rig, address));
+      accesses.push_back(rig.memory.accesses - before);
+    }
+    rig.memory.latency = 60000;
+    done.push_back(read(rig, 0x402000));
+    rig.memory.withdraw_dmi(0x100000, 0x100000);
+    const std::uint64_t before = rig.memory.accesses;
+    done.push_back(read(rig, 0x402000));
+    accesses.push_back(rig.memory.accesses - before);
+  });
+  // 1 context cache + 2 x 50 root and context entry + 2 IOTLB + 4 x (2 + 50) walk + 50 access; then without root and context.
+  CHECK(done[0].ended - done[0].issued == 361000);
+  CHECK(done[1].ended - done[1].issued == 261000);
+  CHECK(done[1].outcome == OutcomeClass::Walk4);
+  for (const Stage stage : {Stage::WalkLevel4, Stage::WalkLevel3, Stage::WalkLevel2, Stage::WalkLevel1}) {
+    CHECK(done[1].stages.of(stage) == 52000);
+  }
+  // Nothing there: 1 + 2 + 4 x (2 + 50).
+  CHECK(done[2].ended - done[2].issued == 211000);
+  CHECK(done[2].outcome == OutcomeClass::Fault);
+  CHECK(done[2].reason == 0x06);
+  // Root, context, one entry and the access; the access alone; none.
+  CHECK(accesses[0] == 4);
+  CHECK(accesses[1] == 1);
+  CHECK(accesses[2] == 0);
+  // What was not withdrawn is used further, in its time; what was is asked for anew, and a first read says how long one
+  // takes.
+  CHECK(done[3].ended - done[3].issued == 211000);
+  CHECK(done[4].ended - done[4].issued == 251000);
+  CHECK(accesses[3] == 1);
+}
+
+TEST_CASE("a memory that does not say that it grants is read by transactions") {
+  std::uint64_t accesses = 0;
+  simulate(direct_walks(), [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    rig.map(table, 0x400000, 0x200000, 3);
+    rig.map(table, 0x401000, 0x205000, 3);
+    read(rig, 0x400000);
+    const std::uint64_t before = rig.memory.accesses;
+    read(rig, 0x401000);
+    accesses = rig.memory.accesses - before;
+  });
+  CHECK(accesses == 5);
+}
+
+TEST_CASE("an access that is known is checked anew after a change of registers, contexts or tables") {
+  std::vector<Access> done;
+  simulate({}, [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    const core::Address entry = rig.map(table, 0x400000, 0x200000, 1);
+    const auto twice = [&] {
+      read(rig, 0x400000);
+      done.push_back(read(rig, 0x400000));
+    };
+    twice();  // 0: a hit
+    // 1: the other direction, which the page does not allow.
+    Access write = access_to(0x400000, true);
+    rig.initiator.lt(write);
+    done.push_back(write);
+    // 2: another page of memory for the same page, page-selective invalidation of domain 5.
+    rig.memory.write64(entry, 0x300000 | 1);
+    rig.memory.bytes[0x300000] = 0xA5;
+    rig.submit_and_wait({{0x32 | (std::uint64_t{5} << 16), 0x400000}});
+    twice();
+    // 3: nothing there any more.
+    rig.memory.write64(entry, 0);
+    rig.submit_and_wait({{0x32 | (std::uint64_t{5} << 16), 0x400000}});
+    done.push_back(read(rig, 0x400000));
+    // 4: there again, then the context is gone: global invalidation of contexts.
+    rig.memory.write64(entry, 0x200000 | 1);
+    twice();
+    rig.memory.write64(test::kContextTable + 16u * kDevice, 0);
+    rig.submit_and_wait({{0x11, 0}});
+    done.push_back(read(rig, 0x400000));
+    // 6: translation off: the address is memory's.
+    rig.memory.write64(test::kContextTable + 16u * kDevice, table | 1);
+    twice();
+    rig.write(0x18, 0x04000000, 4);
+    while ((rig.read(0x1C, 4) & 0x80000000) != 0) continue;
+    rig.memory.bytes[0x400000] = 0x5A;
+    done.push_back(read(rig, 0x400000));
+  });
+  REQUIRE(done.size() == 8);
+  CHECK(done[0].outcome == OutcomeClass::Hit);
+  CHECK(done[0].ended - done[0].issued == 53000);
+  CHECK(done[1].outcome == OutcomeClass::Fault);
+  CHECK(done[1].reason == 0x05);
+  CHECK(done[2].outcome == OutcomeClass::Hit);
+  CHECK(done[2].data[0] == 0xA5);
+  CHECK(done[3].outcome == OutcomeClass::Fault);
+  CHECK(done[3].reason == 0x06);
+  CHECK(done[4].outcome == OutcomeClass::Hit);
+  CHECK(done[5].outcome == OutcomeClass::Fault);
+  CHECK(done[5].reason == 0x02);
+  CHECK(done[6].outcome == OutcomeClass::Hit);
+  CHECK(done[7].outcome == OutcomeClass::Untranslated);
+  CHECK(done[7].data[0] == 0x5A);
+}
+
+TEST_CASE("an access that is known faults when memory refuses it, and an unplain one is not taken for it") {
+  std::vector<Access> done;
+  simulate({}, [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    rig.map(table, 0x400000, 0x200000, 1);
+    rig.map(table, 0x401000, 0x3000000, 3);  // beyond the memory's 16 MiB
+    for (int i = 0; i < 3; ++i) done.push_back(read(rig, 0x401000));
+    read(rig, 0x400000);
+    read(rig, 0x400000);
+    Access atomic = access_to(0x400000);
+    atomic.atomic = true;
+    rig.initiator.lt(atomic);
+    done.push_back(atomic);
+    Access crossing = access_to(0x400FE0);
+    rig.initiator.lt(crossing);
+    done.push_back(crossing);
+  });
+  for (int i = 0; i < 3; ++i) {
+    CHECK(done[static_cast<std::size_t>(i)].outcome == OutcomeClass::Fault);
+    CHECK(done[static_cast<std::size_t>(i)].status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
+  }
+  CHECK(done[3].outcome == OutcomeClass::Fault);  // needs permission to write
+  CHECK(done[3].reason == 0x05);
+  CHECK(done[4].outcome == OutcomeClass::Fault);  // its second page is beyond the memory
+  CHECK(done[4].reason == 0);
+}
