@@ -100,7 +100,7 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
   void check(core::OutcomeClass outcome) const {
     const sim::DmaStatistics& statistics = port_.statistics;
     const std::uint64_t as_said = statistics.by_outcome[static_cast<std::size_t>(outcome)].count();
-    if (statistics.faults == 0 && statistics.requests - as_said <= kPages) return;
+    if (statistics.faults == 0 && statistics.requests - as_said <= kAddresses) return;
     std::fprintf(stderr, "%s: %llu of %llu DMAs were %s, %llu faults\n", name(),
                  static_cast<unsigned long long>(as_said), static_cast<unsigned long long>(statistics.requests),
                  core::outcome_name(outcome), static_cast<unsigned long long>(statistics.faults));

@@ -69,6 +69,7 @@ void compare_paths(benchmark::State& state, const Row& row) {
   Path floor("floor", row.floor);
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   subject.enable();
+  floor.enable();
   const std::uint64_t operations = row.subject.mode == sim::TransportMode::At ? batch / 4 : batch;
   bool subject_first = false;
   compare(state, operations, row.floors, [&] {
