@@ -1,4 +1,5 @@
-// Invalidations that no function of the interface asks for: what an operator or a test does to a running system.
+// What no function of the interface does: what an operator, a test, or system software beside it does to a running
+// system.
 #include "api/lock_guard.h"
 #include "api/system.h"
 
@@ -23,6 +24,12 @@ NTSTATUS System::invalidate_device(PIOMMU_DMA_DEVICE dma_device) {
     return drivers_[attachment.unit]->invalidate(attachment.domain_id, 0, kWholeSpacePages, false);
   }
   return STATUS_SUCCESS;
+}
+
+RemappingDriver* System::remapping_driver(PDEVICE_OBJECT physical_device_object) {
+  const Requester* requester = find_requester(physical_device_object);
+  if (requester == nullptr || !requester->pdo.unit || !NT_SUCCESS(start())) return nullptr;
+  return drivers_[*requester->pdo.unit].get();
 }
 
 }  // namespace iommu::api

@@ -45,6 +45,9 @@ class System {
   [[nodiscard]] NTSTATUS invalidate_all();
   /// The device's unit drops all translations of the domain that the device is attached to.
   [[nodiscard]] NTSTATUS invalidate_device(PIOMMU_DMA_DEVICE dma_device);
+  /// The driver of a device's unit, for system software that makes mappings beside the interface; such a device is not
+  /// given to CreateDevice. Units are started. Null: there is no such device, or it is behind no unit.
+  [[nodiscard]] RemappingDriver* remapping_driver(PDEVICE_OBJECT physical_device_object);
   /// Reports everything that drivers have left: device tokens, callbacks, domains.
   void report_leftovers() const;
 

@@ -26,12 +26,17 @@ enum class IommuModel { Vtd };
 enum class LargePages { None, Size2MiB, Size1GiB };
 enum class Replacement { Lru, Fifo, Random, Plru };
 enum class TranslationOrder { OutOfOrder, InOrder };
-enum class DeviceKind { Generator, Nic };
+enum class DeviceKind { Generator, Nic, PageStream };
 enum class Pattern { Linear, Strided, Random };
 enum class Mapping { Translate, PassThrough, None };
 enum class Permissions { Read, Write, ReadWrite };
 enum class WindowCache { Cold, Warm };
 enum class MappingPolicy { Static, PerPacket, Reserved };
+enum class StreamRingOrder { RoundRobin, Random };
+enum class StreamMapping { Recycled, Strict, Deferred };
+enum class IovaPlacement { Contiguous, Scattered };
+enum class StreamLeaf { Size4KiB, Size2MiB };
+enum class StaleProbe { Off, AfterUnmap, BeforeFlush };
 enum class DdiProfile { Modeled, AsDocumented };
 enum class Unattached { Blocked, PassThrough, ByGuard };
 enum class GuardPolicy { BlockAlways, BlockUntilUnlock, AllowAll };
@@ -87,7 +92,8 @@ struct StatisticsConfig {
 };
 
 struct HostConfig {
-  double access_ns = 0;  ///< CPU time per register or memory access, on top of the transaction's own
+  double access_ns = 0;       ///< CPU time per register or memory access, on top of the transaction's own
+  bool store_buffer = false;  ///< a store to memory takes access_ns only
 };
 
 struct DdiConfig {
@@ -211,6 +217,33 @@ struct NicConfig {
   InputFile driver;  ///< shared object that drives the device (driver_file.h); no name: the platform's own driver does
 };
 
+/// The receive side of a network card as pages, with a driver of its own.
+struct StreamConfig {
+  unsigned rings = 0;
+  unsigned ring_pages = 0;
+  std::uint64_t packet_bytes = 0;
+  std::uint64_t buffer_bytes = 0;  ///< a divisor of 4 KiB
+  StreamRingOrder ring_order{};
+  double offered_gbit_per_s = 0;  ///< of payload; 0: as fast as the device can
+  std::uint64_t nic_buffer_bytes = 0;
+  unsigned descriptor_read_bytes = 0;
+  unsigned completion_write_bytes = 0;
+  std::uint64_t count = 0;         ///< packets, the warm-up included
+  std::uint64_t warmup_count = 0;  ///< less than count
+  StreamMapping mapping{};
+  IovaPlacement iova{};
+  std::uint64_t iova_area_bytes = 0;
+  StreamLeaf leaf{};              ///< Recycled only
+  unsigned refill_pages = 0;      ///< a divisor of ring_pages
+  unsigned invalidate_pages = 0;  ///< Strict only; a power of two that divides refill_pages
+  bool leaf_only = false;         ///< Strict only
+  unsigned flush_unmaps = 0;      ///< Deferred only
+  double flush_ns = 0;            ///< Deferred only
+  double cpu_ns_per_unmap = 0;    ///< not Recycled
+  StaleProbe stale_probe{};       ///< not Recycled
+  unsigned cpu_threads = 0;       ///< 0: one for each ring
+};
+
 /// The PCI Express link between a device and its IOMMU.
 struct LinkConfig {
   unsigned generation = 0;  ///< 0: no link; the other values mean nothing then
@@ -237,6 +270,7 @@ struct DeviceConfig {
   LinkConfig link;
   GeneratorConfig generator;  ///< meaningful for Generator
   NicConfig nic;              ///< meaningful for Nic
+  StreamConfig stream;        ///< meaningful for PageStream
 };
 
 struct EventConfig {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
 constexpr std::uint64_t kLineBytes = 64;
+constexpr std::uint64_t kLargePageBytes = std::uint64_t{2} << 20;
 constexpr std::uint64_t kInterruptRange = 0xFEE00000;  // messages, never memory: VT-d sheet 9.4
 constexpr std::uint64_t kInterruptRangeEnd = 0xFEF00000;
 // Room for the registers at their largest: 256 fault records of 16 bytes behind the first page.
@@ -131,6 +132,7 @@ class Checker {
     check_width(device, *iommu, key);
     if (device.link.generation != 0) check_link(device.link, key + "link.");
     if (device.kind == DeviceKind::Generator) check_generator(device.generator, *iommu, key);
+    if (device.kind == DeviceKind::PageStream) check_stream(device.stream, *iommu, key + "stream.");
     if (device.kind == DeviceKind::Nic) {
       check_capture(device.nic.capture, key + "capture");
       check_driver(device.nic.driver, key + "driver");
@@ -195,6 +197,79 @@ class Checker {
     }
   }
 
+  void check_stream(const StreamConfig& s, const IommuConfig& iommu, const std::string& key) {
+    const auto refuse = [&](const std::string& name, const std::string& value, const std::string& why) {
+      add(key + name, key + name + " = " + value + ": " + why);
+    };
+    if (!is_power_of_two(s.buffer_bytes)) {
+      refuse("buffer_bytes", std::to_string(s.buffer_bytes), "allowed: a power of two from 64 to 4096");
+    }
+    if (s.packet_bytes > s.buffer_bytes) {
+      refuse("packet_bytes", std::to_string(s.packet_bytes),
+             "more than " + key + "buffer_bytes = " + std::to_string(s.buffer_bytes));
+    }
+    if (s.offered_gbit_per_s != 0 && s.offered_gbit_per_s < 0.001) {
+      refuse("offered_gbit_per_s", number_text(s.offered_gbit_per_s), "allowed: 0, or 0.001 and more");
+    }
+    if (s.offered_gbit_per_s != 0 && s.nic_buffer_bytes < s.packet_bytes) {
+      refuse("nic_buffer_bytes", std::to_string(s.nic_buffer_bytes),
+             "less than " + key + "packet_bytes = " + std::to_string(s.packet_bytes));
+    }
+    if (s.warmup_count >= s.count) {
+      refuse("warmup_count", std::to_string(s.warmup_count),
+             "not less than " + key + "count = " + std::to_string(s.count));
+    }
+    if (s.ring_pages % s.refill_pages != 0) {
+      refuse("refill_pages", std::to_string(s.refill_pages),
+             "no divisor of " + key + "ring_pages = " + std::to_string(s.ring_pages));
+    }
+    if (s.cpu_threads > s.rings) {
+      refuse("cpu_threads", std::to_string(s.cpu_threads), "more than " + key + "rings = " + std::to_string(s.rings));
+    }
+    check_stream_mapping(s, iommu, key);
+  }
+
+  void check_stream_mapping(const StreamConfig& s, const IommuConfig& iommu, const std::string& key) {
+    const bool scattered = s.iova == IovaPlacement::Scattered;
+    const std::string batch = key + "invalidate_pages = " + std::to_string(s.invalidate_pages) + ": ";
+    if (s.mapping == StreamMapping::Strict) {
+      if (!is_power_of_two(s.invalidate_pages) || s.refill_pages % s.invalidate_pages != 0) {
+        add(key + "invalidate_pages",
+            batch + "allowed: a power of two that divides " + key + "refill_pages = " + std::to_string(s.refill_pages));
+      }
+      if (scattered && s.invalidate_pages != 1) {
+        add(key + "invalidate_pages", batch + "with " + key + "iova = \"scattered\" allowed: 1");
+      }
+    }
+    if (s.mapping == StreamMapping::Recycled && s.leaf == StreamLeaf::Size2MiB) {
+      const std::string found = key + "leaf = \"2MiB\": ";
+      if (scattered) add(key + "leaf", found + "with " + key + "iova = \"scattered\" allowed: \"4KiB\"");
+      if (iommu.large_pages == LargePages::None) {
+        add(key + "leaf", found + "iommu." + iommu.name + ".large_pages is \"none\"");
+      }
+      if (config_.ddi.max_leaf == LeafSize::Size4KiB) add(key + "leaf", found + "ddi.max_leaf is \"4KiB\"");
+    }
+    const std::string area = key + "iova_area_bytes = " + quote(size_text(s.iova_area_bytes)) + ": ";
+    if (s.iova_area_bytes % kLargePageBytes != 0) add(key + "iova_area_bytes", area + "allowed: a multiple of 2MiB");
+    // Whatever waits for a flush must leave room for what is mapped meanwhile.
+    const std::uint64_t waiting = s.mapping == StreamMapping::Deferred ? s.flush_unmaps : 0;
+    const std::uint64_t least = 4 * (std::uint64_t{s.rings} * s.ring_pages + waiting) * kPageBytes;
+    if (s.iova_area_bytes < least) {
+      add(key + "iova_area_bytes",
+          area + "allowed: at least " + size_text(least) + ", four times what is in use at a time");
+    }
+    // Above the area lie the rings, and recycled pages in a row.
+    const std::uint64_t entries = std::uint64_t{s.rings} * s.ring_pages * (kPageBytes / s.buffer_bytes);
+    const std::uint64_t rest = std::uint64_t{s.rings} * (s.ring_pages + 2) * kPageBytes +
+                               entries * (s.descriptor_read_bytes + s.completion_write_bytes) + 8 * kLargePageBytes;
+    const std::uint64_t end = (std::uint64_t{1} << 32) + s.iova_area_bytes + rest;
+    if (end > std::uint64_t{1} << config_.ddi.address_width_bits) {
+      add(key + "iova_area_bytes", area + "from 4GiB on, with rings behind it, beyond the " +
+                                       std::to_string(config_.ddi.address_width_bits) +
+                                       " bits of ddi.address_width_bits");
+    }
+  }
+
   /// Only that there is a file; what is in it shows when the platform is built.
   void check_capture(const InputFile& capture, const std::string& key) {
     std::error_code error;
@@ -242,11 +317,14 @@ class Checker {
     std::uint64_t windows = 0;
     for (const DeviceConfig& device : config_.devices) {
       if (device.kind == DeviceKind::Generator) windows += device.generator.buffer_bytes();
+      if (device.kind == DeviceKind::PageStream) {
+        windows += std::uint64_t{device.stream.rings} * device.stream.ring_pages * kPageBytes;
+      }
     }
     if (windows >= config_.memory.size_bytes) {
       add("memory.size_bytes", "memory.size_bytes = " + quote(size_text(config_.memory.size_bytes)) +
-                                   ": the windows of all generators need " + size_text(windows) +
-                                   " and tables some more");
+                                   ": the windows of all generators and pages of all streams need " +
+                                   size_text(windows) + " and tables some more");
     }
   }
 
@@ -318,7 +396,11 @@ class Checker {
                           std::set<std::string>& detached, std::set<std::string>& unmapped) {
     const std::string who = key + ".device = " + quote(device.name) + ": ";
     const bool generator = device.kind == DeviceKind::Generator;
-    const bool lab = !generator && !device.nic.driver.shown.empty();
+    const bool lab = device.kind == DeviceKind::Nic && !device.nic.driver.shown.empty();
+    if (device.kind == DeviceKind::PageStream) {
+      add(key + ".device", who + "a page_stream does not use the interface; allowed: a generator or a nic");
+      return;
+    }
     if (event.action == EventAction::SurpriseRemoval) {
       if (!lab) {
         add(key + ".device", who + "only a loaded driver knows what to do; allowed: a nic with a driver");

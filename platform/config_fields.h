@@ -33,6 +33,7 @@ void visit_platform(C& c, Visit&& visit) {
   visit("llc.write_ways", c.llc.write_ways);
   visit("bus.latency_ns", c.bus.latency_ns);
   visit("host.access_ns", c.host.access_ns);
+  visit("host.store_buffer", c.host.store_buffer);
   visit("ddi.max_leaf", c.ddi.max_leaf);
   visit("ddi.address_width_bits", c.ddi.address_width_bits);
   visit("ddi.invalidation", c.ddi.invalidation);
@@ -138,6 +139,29 @@ void visit_device(C& c, Visit&& visit) {
   visit("max_packets", c.nic.max_packets);
   visit("time_scale", c.nic.time_scale);
   visit("buffer_bytes", c.nic.buffer_bytes);
+  visit("stream.rings", c.stream.rings);
+  visit("stream.ring_pages", c.stream.ring_pages);
+  visit("stream.packet_bytes", c.stream.packet_bytes);
+  visit("stream.buffer_bytes", c.stream.buffer_bytes);
+  visit("stream.ring_order", c.stream.ring_order);
+  visit("stream.offered_gbit_per_s", c.stream.offered_gbit_per_s);
+  visit("stream.nic_buffer_bytes", c.stream.nic_buffer_bytes);
+  visit("stream.descriptor_read_bytes", c.stream.descriptor_read_bytes);
+  visit("stream.completion_write_bytes", c.stream.completion_write_bytes);
+  visit("stream.count", c.stream.count);
+  visit("stream.warmup_count", c.stream.warmup_count);
+  visit("stream.mapping", c.stream.mapping);
+  visit("stream.iova", c.stream.iova);
+  visit("stream.iova_area_bytes", c.stream.iova_area_bytes);
+  visit("stream.leaf", c.stream.leaf);
+  visit("stream.refill_pages", c.stream.refill_pages);
+  visit("stream.invalidate_pages", c.stream.invalidate_pages);
+  visit("stream.leaf_only", c.stream.leaf_only);
+  visit("stream.flush_unmaps", c.stream.flush_unmaps);
+  visit("stream.flush_ns", c.stream.flush_ns);
+  visit("stream.cpu_ns_per_unmap", c.stream.cpu_ns_per_unmap);
+  visit("stream.stale_probe", c.stream.stale_probe);
+  visit("stream.cpu_threads", c.stream.cpu_threads);
 }
 
 template <class C, class Visit>

@@ -45,9 +45,7 @@ std::vector<ConfigValue> values_of(const Config& config) {
   });
   for (ConfigValue& entry : values) {
     for (const Condition& condition : entry.parameter->conditions) {
-      const std::string key = condition.key.front() == '/'
-                                  ? std::string(condition.key.substr(1))
-                                  : entry.key.substr(0, entry.key.rfind('.') + 1) + std::string(condition.key);
+      const std::string key = condition.full_key(entry.key);
       if ((choices.at(key) == condition.value) != condition.other) continue;
       entry.applies = false;
       entry.unmet_key = key;

@@ -94,6 +94,27 @@ core::AccessPatternConfig pattern_of(const GeneratorConfig& generator, std::uint
   return pattern;
 }
 
+sim::PageStreamConfig stream_of(const DeviceConfig& device, const Config& config, std::size_t index) {
+  const StreamConfig& s = device.stream;
+  sim::PageStreamConfig stream;
+  stream.mode = transport_of(config);
+  stream.requester = device.requester;
+  stream.outstanding = device.outstanding;
+  stream.rings = s.rings;
+  stream.ring_pages = s.ring_pages;
+  stream.buffer_bytes = static_cast<std::uint32_t>(s.buffer_bytes);
+  stream.packet_bytes = static_cast<std::uint32_t>(s.packet_bytes);
+  stream.count = s.count;
+  stream.warmup = s.warmup_count;
+  stream.offered_kbit_per_s = static_cast<std::uint64_t>(std::llround(s.offered_gbit_per_s * 1e6));
+  stream.nic_buffer_bytes = s.nic_buffer_bytes;
+  stream.descriptor_bytes = s.descriptor_read_bytes;
+  stream.completion_bytes = s.completion_write_bytes;
+  stream.order = s.ring_order == StreamRingOrder::Random ? sim::RingOrder::Random : sim::RingOrder::RoundRobin;
+  stream.seed = config.seed + 0x9E3779B97F4A7C15ULL * index;
+  return stream;
+}
+
 }  // namespace
 
 vtd::Capabilities capabilities_of(const IommuConfig& config) {
@@ -165,6 +186,7 @@ Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.mem
 
   sim::HostConfig host_config;
   host_config.access_overhead = to_picoseconds(config.host.access_ns);
+  host_config.store_buffer = config.host.store_buffer;
   host_config.memory_bytes = config.memory.size_bytes;
   host_config.hole_base = kHoleBase;
   host_config.hole_bytes = kHoleEnd - kHoleBase;
@@ -186,15 +208,24 @@ Machine::Machine(const Config& scenario) : config(scenario), frames(scenario.mem
 
 Machine::~Machine() = default;
 
-// Each generator's link begins with it; what they share begins with the last of them.
+// Each device's link begins with it; what they share begins with the last of them.
 void Machine::expect_warm_up() {
   for (DeviceInstance& device : devices) {
-    if (device.generator == nullptr || device.config->generator.warmup_count == 0) continue;
-    ++warming_up_;
-    device.generator->on_warm([this, link = device.link.get()] {
+    const auto warm = [this, link = device.link.get()] {
       if (link != nullptr) link->restart_counters();
       if (--warming_up_ == 0) restart_counters();
-    });
+    };
+    if (device.generator != nullptr && device.config->generator.warmup_count != 0) {
+      ++warming_up_;
+      device.generator->on_warm(warm);
+    }
+    if (device.stream != nullptr && device.config->stream.warmup_count != 0) {
+      ++warming_up_;
+      device.stream->on_warm([warm, &statistics = device.stream->port.statistics] {
+        statistics.begin_rate(sim::now_ticks());
+        warm();
+      });
+    }
   }
 }
 
@@ -207,6 +238,7 @@ void Machine::restart_counters() {
     iommu.iotlb->restart_counters();
     iommu.walker->restart_counters();
   }
+  for (const auto& callback : on_restart_) callback();
 }
 
 void Machine::build_iommu(const IommuConfig& c) {
@@ -297,6 +329,8 @@ void Machine::build_device(const DeviceConfig& d) {
     master.verify = g.mapping != Mapping::None && g.window_bytes <= kVerifiedWindowBytes;
     master.window_tag = (index + 1) << 32;
     made.generator = std::make_unique<sim::DmaMaster>(("device_" + d.name).c_str(), master);
+  } else if (d.kind == DeviceKind::PageStream) {
+    made.stream = std::make_unique<sim::PageStream>(("device_" + d.name).c_str(), stream_of(d, config, index));
   } else {
     sim::NicConfig nic;
     nic.mode = transport_of(config);
@@ -319,7 +353,7 @@ void Machine::build_device(const DeviceConfig& d) {
 }
 
 void Machine::connect_dma(DeviceInstance& device, sim::TranslationUnit& unit) {
-  auto& socket = device.generator != nullptr ? device.generator->socket : device.nic->dma;
+  auto& socket = device.port().socket;
   const LinkConfig& c = device.config->link;
   if (c.generation == 0) {
     socket.bind(unit.dma);
@@ -386,6 +420,8 @@ void Machine::build_system() {
   system = std::make_unique<api::System>(std::move(description));
   host->system = system.get();
 }
+
+api::MemoryPort& Machine::memory_port() const { return ports_->memory; }
 
 PDEVICE_OBJECT Machine::pdo(std::size_t index) const { return &ports_->pdos[index]; }
 

@@ -10,6 +10,7 @@
 //   (a PCI Express link between device and IOMMU where the scenario has one)
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "models/tlm/host.h"
 #include "models/tlm/memory.h"
 #include "models/tlm/nic.h"
+#include "models/tlm/page_stream.h"
 #include "models/tlm/pcie_link.h"
 #include "models/tlm/translation_unit.h"
 #include "models/vtd/front_end.h"
@@ -50,17 +52,20 @@ struct IommuInstance {
   const vtd::FrontEnd* front_end = nullptr;  ///< owned by the unit
 };
 
-/// One device; exactly one of `generator` and `nic` is there.
+/// One device; exactly one of `generator`, `nic` and `stream` is there.
 struct DeviceInstance {
   const DeviceConfig* config = nullptr;
   std::unique_ptr<sim::DmaMaster> generator;
   std::unique_ptr<sim::Nic> nic;
+  std::unique_ptr<sim::PageStream> stream;
   std::unique_ptr<sim::PcieLink> link;  ///< may be null
   core::Address registers = 0;          ///< NIC: of its register window
   std::uint8_t vector = 0;              ///< NIC: of its interrupt
-  [[nodiscard]] const sim::DmaStatistics& statistics() const {
-    return generator != nullptr ? generator->port.statistics : nic->port.statistics;
+  /// Where its DMA goes out.
+  [[nodiscard]] sim::DmaPort& port() const {
+    return generator != nullptr ? generator->port : nic != nullptr ? nic->port : stream->port;
   }
+  [[nodiscard]] const sim::DmaStatistics& statistics() const { return port().statistics; }
 };
 
 /// Physical address width of the machine is each IOMMU's `host_address_bits`.
@@ -85,11 +90,15 @@ class Machine {
 
   /// The counters of bus, memory and IOMMUs begin anew; devices and system software have their own.
   void restart_counters();
+  /// Has `callback` called whenever they do.
+  void on_restart(std::function<void()> callback) { on_restart_.push_back(std::move(callback)); }
   /// Some device has a warm-up that is not over.
   [[nodiscard]] bool warming_up() const { return warming_up_ != 0; }
   /// When they last did.
   [[nodiscard]] core::Tick counted_from() const { return counted_from_; }
 
+  /// Memory as system software reaches it.
+  [[nodiscard]] api::MemoryPort& memory_port() const;
   /// What a driver passes to CreateDevice for device number `index`.
   [[nodiscard]] PDEVICE_OBJECT pdo(std::size_t index) const;
 
@@ -102,7 +111,8 @@ class Machine {
   void expect_warm_up();
 
   core::Tick counted_from_ = 0;
-  std::size_t warming_up_ = 0;  // generators
+  std::size_t warming_up_ = 0;  // devices
+  std::vector<std::function<void()>> on_restart_;
   std::unique_ptr<Ports> ports_;
 };
 

@@ -20,7 +20,7 @@ std::string default_text(const Parameter& parameter) {
 std::string condition_text(const Parameter& parameter) {
   std::string result;
   for (const Condition& condition : parameter.conditions) {
-    const std::string_view key = condition.key.front() == '/' ? condition.key.substr(1) : condition.key;
+    const std::string_view key = condition.name();
     const bool none = condition.value.empty() && !condition.other;
     result += result.empty() ? "only for " : ", ";
     result += none ? "no " + std::string(key) : std::string(key) + " " + condition_wish(condition);

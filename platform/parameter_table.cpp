@@ -152,6 +152,8 @@ void add_platform(std::vector<Parameter>& t) {
   t.push_back(
       duration("host.access_ns", kMaxLatencyNs, "2",
                "CPU time of each register or memory access of system software, besides the access's own latency."));
+  t.push_back(flag("host.store_buffer", "false",
+                   "A write to memory holds the CPU up for access_ns only; the write itself goes on behind it."));
   t.push_back(choice("ddi.max_leaf", {"4KiB", "2MiB", "1GiB"}, "\"2MiB\"",
                      "Largest leaf that system software maps with, where range and hardware allow it."));
   t.push_back(
@@ -296,16 +298,18 @@ void add_device(std::vector<Parameter>& t) {
   const Conditions translated{{"kind", "generator"}, {"mapping", "translate"}};
   const Conditions nic{{"kind", "nic"}};
   const Conditions own_driver{{"kind", "nic"}, {"driver", ""}};
-  t.push_back(choice("device.*.kind", {"generator", "nic"}, "\"generator\"", "What the device is."));
+  const Conditions by_interface{{"kind", "page_stream", true}};
+  t.push_back(choice("device.*.kind", {"generator", "nic", "page_stream"}, "\"generator\"", "What the device is."));
   t.push_back(text(ValueType::String, "device.*.iommu", "\"0\"", "",
                    "Name of the IOMMU that the device's requests go through."));
   t.push_back(text(ValueType::Requester, "device.*.requester", "", "the next free device number from 00:03.0 on",
                    "PCI bus:device.function, in hexadecimal, by which the IOMMU knows the device."));
-  t.push_back(flag("device.*.external", "false", "At the start the device is on an external port (DMA Guard)."));
-  t.push_back(choice("device.*.remapping_opt_in", {"no", "yes", "if_external"}, "\"yes\"",
-                     "Whether the device's driver has opted into DMA remapping at the start."));
+  t.push_back(only_if(
+      by_interface, flag("device.*.external", "false", "At the start the device is on an external port (DMA Guard).")));
+  t.push_back(only_if(by_interface, choice("device.*.remapping_opt_in", {"no", "yes", "if_external"}, "\"yes\"",
+                                           "Whether the device's driver has opted into DMA remapping at the start.")));
   t.push_back(
-      only_if({{"driver", ""}},
+      only_if({{"driver", ""}, {"kind", "page_stream", true}},
               flag("device.*.report_faults", "false",
                    "The device's driver has its faults reported (SetDeviceFaultReportingEx) and counts them.")));
   t.push_back(integer("device.*.outstanding", 1, 4096, "8",
@@ -374,6 +378,72 @@ void add_device(std::vector<Parameter>& t) {
   t.push_back(only_if(own_driver, size("device.*.buffer_bytes", 64, 64 * kKiB, "2048", "Size of each packet buffer.")));
 }
 
+void add_stream(std::vector<Parameter>& t) {
+  const auto add = [&t](Conditions conditions, Parameter p) {
+    conditions.insert(conditions.begin(), {"../kind", "page_stream"});
+    t.push_back(only_if(std::move(conditions), std::move(p)));
+  };
+  const Condition recycled{"mapping", "recycled"};
+  const Condition strict{"mapping", "strict"};
+  const Condition deferred{"mapping", "deferred"};
+  const Condition unmapping{"mapping", "recycled", true};
+  add({}, integer("device.*.stream.rings", 1, 1024, "1", "Receive rings."));
+  add({}, integer("device.*.stream.ring_pages", 1, 65536, "256", "4 KiB pages of each ring."));
+  add({},
+      size("device.*.stream.packet_bytes", 64, 4 * kKiB, "\"4KiB\"", "Payload of each packet; at most buffer_bytes."));
+  add({}, size("device.*.stream.buffer_bytes", 64, 4 * kKiB, "\"4KiB\"",
+               "A page's part that takes one packet; a power of two: with 2KiB two packets share a page."));
+  add({}, choice("device.*.stream.ring_order", {"round_robin", "random"}, "\"round_robin\"",
+                 "Which ring the next packet is for."));
+  add({},
+      number("Gbit/s", "device.*.stream.offered_gbit_per_s", 0, 100'000, "0",
+             "Rate at which payload arrives, at even distances; 0: the next packet is there when it can be begun."));
+  add({}, size("device.*.stream.nic_buffer_bytes", 64, 1024 * kMiB, "\"1MiB\"",
+               "What the device can hold of payload that has not left it; a packet that finds it full is dropped. "
+               "Without an offered rate nothing is dropped."));
+  add({},
+      among({0, 16, 32, 64}, ranged(ValueType::Unsigned, "bytes", "device.*.stream.descriptor_read_bytes", 0, 64, "0",
+                                    "Descriptor that is read before each packet's payload is written; 0: none.")));
+  add({}, among({0, 16, 32, 64}, ranged(ValueType::Unsigned, "bytes", "device.*.stream.completion_write_bytes", 0, 64,
+                                        "0", "Completion that is written after each packet's payload; 0: none.")));
+  add({}, integer("device.*.stream.count", 1, 1'000'000'000'000, "10000", "Packets that arrive."));
+  add({},
+      integer("device.*.stream.warmup_count", 0, 1'000'000'000'000, "0",
+              "First packets that are received but not counted; less than count. Counters of IOMMUs, memory, bus and "
+              "of all streams begin anew when every device has made its own warm-up."));
+  add({},
+      choice("device.*.stream.mapping", {"recycled", "strict", "deferred"}, "\"recycled\"",
+             "Pages are mapped once and stay; each is mapped at a fresh address, unmapped and invalidated after use; "
+             "each is unmapped after use and invalidated later, with many others."));
+  add({}, choice("device.*.stream.iova", {"contiguous", "scattered"}, "\"contiguous\"",
+                 "Logical addresses of the pages: those of a refill in a row, refill behind refill; or each drawn at "
+                 "random from the whole area, never twice in a row from the same 2 MiB."));
+  add({}, size("device.*.stream.iova_area_bytes", 2 * kMiB, 64 * kTiB, "\"64GiB\"",
+               "Area of logical addresses from 4 GiB on that pages are mapped in; a multiple of 2MiB."));
+  add({recycled}, choice("device.*.stream.leaf", {"4KiB", "2MiB"}, "\"4KiB\"",
+                         "Leaves that map the pages; 2MiB needs iova = \"contiguous\"."));
+  add({}, integer("device.*.stream.refill_pages", 1, 65536, "64",
+                  "Pages that are mapped, posted, unmapped together; a divisor of ring_pages."));
+  add({strict}, integer("device.*.stream.invalidate_pages", 1, 65536, "1",
+                        "Pages of one invalidation (address mask); a power of two that divides refill_pages. More than "
+                        "1 needs iova = \"contiguous\"."));
+  add({strict}, flag("device.*.stream.leaf_only", "false",
+                     "Invalidations have the hint (IH) that only leaves have changed: paging-structure caches keep "
+                     "what they have."));
+  add({deferred}, integer("device.*.stream.flush_unmaps", 1, 1'000'000, "250",
+                          "Unmapped pages after which all of the domain's translations are invalidated."));
+  add({deferred}, duration("device.*.stream.flush_ns", kMaxNs, "\"10ms\"",
+                           "The same after this time since the first of them was unmapped."));
+  add({unmapping}, duration("device.*.stream.cpu_ns_per_unmap", kMaxLatencyNs, "0",
+                            "CPU time of each page's unmapping beside its accesses."));
+  add({unmapping},
+      choice("device.*.stream.stale_probe", {"off", "after_unmap", "before_flush"}, "\"off\"",
+             "The device reads each unmapped page once more: when it has been unmapped, or just before its "
+             "invalidation; and again when that is complete."));
+  add({}, integer("device.*.stream.cpu_threads", 0, 1024, "0",
+                  "Threads that map and unmap; rings are dealt out to them. 0: one for each ring."));
+}
+
 void add_event(std::vector<Parameter>& t) {
   t.push_back(required(duration("event.*.at_ns", kMaxNs, "", "When it happens, counted from the end of the set-up.")));
   t.push_back(required(choice(
@@ -395,6 +465,7 @@ std::vector<Parameter> build() {
   add_platform(table);
   add_iommu(table);
   add_device(table);
+  add_stream(table);
   add_event(table);
   return table;
 }

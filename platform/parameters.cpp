@@ -246,6 +246,15 @@ Value default_value(const Parameter& parameter) {
   return parse_value(parameter, std::string(parameter.name), parse_toml_value(parameter.fallback, nowhere).value());
 }
 
+std::string Condition::full_key(std::string_view of_parameter) const {
+  if (key.front() == '/') return std::string(name());
+  std::string_view table = of_parameter.substr(0, of_parameter.rfind('.'));
+  if (key.substr(0, 3) == "../") table = table.substr(0, table.rfind('.'));
+  return std::string(table) + "." + std::string(name());
+}
+
+std::string_view Condition::name() const { return key.substr(key.rfind('/') + 1); }
+
 std::string condition_wish(const Condition& condition) {
   return (condition.other ? "other than " : "= ") + quote(condition.value);
 }

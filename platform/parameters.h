@@ -33,11 +33,17 @@ enum class ValueType {
 };
 
 /// The parameter is there only when `key`, a choice, an integer or a size, has `value`, or with `other` when it has any other.
-/// A key beginning with '/' is counted from the top, another one from the table that the parameter stands in.
+/// A key beginning with '/' is counted from the top, one beginning with "../" from the table above the one that the
+/// parameter stands in, another one from that table.
 struct Condition {
   std::string_view key;
   std::string_view value;
   bool other = false;
+
+  /// The whole key, for a parameter (or one of its instances) of this whole key.
+  [[nodiscard]] std::string full_key(std::string_view of_parameter) const;
+  /// The key without where it is counted from.
+  [[nodiscard]] std::string_view name() const;
 };
 
 struct Parameter {

@@ -12,6 +12,7 @@
 //   stages    { stage: summary and "share" of the whole time }
 //   outcomes  { hit, merged, walk, fault...: summary, may have "stages" }
 //   masters   { device: { requests, bytes, faults, rate_per_us, gbit_per_s, latency, histogram (when asked for), stages, outcomes } }
+//             of a page stream also "stream": { packets, drops, misses and walk reads per page, times of software }
 //   iommu     { "0": { counters } }
 //   memory, llc (lines, when there is one), bus, host, payload { counters }
 //   ddi       { function: { calls, failures, latency, registers and memory { reads, writes } }, outside_of_calls: the last two }

@@ -124,6 +124,11 @@ ordered_json iommu_json(const IommuInstance& iommu) {
   json["walker"] = {{"walks", walker.walks},
                     {"faults", walker.faults},
                     {"entries_read", walker.entries_read},
+                    {"l1_reads", walker.reads_by_level[1]},
+                    {"l2_reads", walker.reads_by_level[2]},
+                    {"l3_reads", walker.reads_by_level[3]},
+                    {"l4_reads", walker.reads_by_level[4]},
+                    {"l5_reads", walker.reads_by_level[5]},
                     {"waited_for_slot", walker.waited}};
   const vtd::CommandCounters& commands = iommu.front_end->command_counters();
   json["invalidation"] = {{"descriptors", commands.descriptors},
@@ -243,8 +248,9 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
     master["outcomes"] = outcomes_json(statistics);
     master["stages"] = stages_json(statistics);
     if (driver->device().link != nullptr) master["link"] = link_json(*driver->device().link);
-    // A loaded driver's callbacks are its own.
-    if (driver->device().config->nic.driver.shown.empty()) driver->add_callback_results(master);
+    // A loaded driver's callbacks are its own; a page stream's driver has none.
+    const bool callbacks = driver->device().stream == nullptr && driver->device().config->nic.driver.shown.empty();
+    if (callbacks) driver->add_callback_results(master);
     driver->add_results(master, payload);
     if (driver->device().nic != nullptr) {
       master["rx_packet_latency"] = latency_json(driver->device().nic->rx_latency());

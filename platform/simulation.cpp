@@ -6,6 +6,7 @@
 #include "platform/driver_lab/lab_driver.h"
 #include "platform/generator_driver.h"
 #include "platform/nic_driver.h"
+#include "platform/page_stream_driver.h"
 #include "platform/results.h"
 
 namespace iommu::platform {
@@ -20,6 +21,8 @@ class RealSimulation final : public Simulation {
     for (std::size_t i = 0; i < machine_.devices.size(); ++i) {
       if (machine_.devices[i].generator != nullptr) {
         drivers_.push_back(std::make_unique<GeneratorDriver>(machine_, i));
+      } else if (machine_.devices[i].stream != nullptr) {
+        drivers_.push_back(std::make_unique<PageStreamDriver>(machine_, i));
       } else if (!machine_.devices[i].config->nic.driver.shown.empty()) {
         if (kernel_ == nullptr) kernel_ = std::make_unique<lab::Kernel>(machine_);
         drivers_.push_back(std::make_unique<LabDriver>(machine_, i, *kernel_));

@@ -118,15 +118,16 @@ bool Host::access(::tlm::tlm_command command, core::Address address, void* data,
   payload->set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
   sc_core::sc_time delay = to_sc_time(config_.access_overhead);
   bus->b_transport(*payload, delay);
+  const bool write = command == ::tlm::TLM_WRITE_COMMAND;
+  const bool in_hole = address >= config_.hole_base && address - config_.hole_base < config_.hole_bytes;
+  const bool in_memory =
+      !in_hole && address >= config_.memory_base && address - config_.memory_base < config_.memory_bytes;
+  if (config_.store_buffer && write && in_memory) delay = to_sc_time(config_.access_overhead);
   if (now_ticks(delay) == began) delay = to_sc_time(1);
   if (delay != sc_core::SC_ZERO_TIME) wait(delay);
   const ::tlm::tlm_response_status status = payload->get_response_status();
   payloads_.push_back(std::move(payload));
 
-  const bool write = command == ::tlm::TLM_WRITE_COMMAND;
-  const bool in_hole = address >= config_.hole_base && address - config_.hole_base < config_.hole_bytes;
-  const bool in_memory =
-      !in_hole && address >= config_.memory_base && address - config_.memory_base < config_.memory_bytes;
   HostAccessCounters& kind = in_memory ? counters_.memory : counters_.registers;
   ++(write ? kind.writes : kind.reads);
   kind.bytes += bytes;

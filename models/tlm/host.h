@@ -6,6 +6,7 @@
 // a register makes time pass and a driver written for hardware works as it is.
 //
 // Timing of an access: access_overhead, then the transaction with the delay annotated so far, then one wait for both.
+// With a store buffer the thread goes on after access_overhead of a write to memory, whatever the memory takes.
 // An access takes at least 1 ps, so that no polling loop can stop time.
 #pragma once
 
@@ -29,6 +30,7 @@ namespace iommu::sim {
 
 struct HostConfig {
   core::Tick access_overhead = 2'000;    ///< CPU time of each access besides the transaction's own
+  bool store_buffer = false;             ///< writes to memory hold a thread up for access_overhead only
   core::Tick interrupt_latency = 0;      ///< from a message's arrival to its handler or waiting thread
   core::Address memory_base = 0;         ///< accesses that begin in this range are counted as memory ...
   std::uint64_t memory_bytes = 0;        ///< ... unless they begin in the range below; all others as registers

@@ -119,6 +119,7 @@ void PageTableWalker::entry_arrived(Active& active, const core::StructureRead& r
   active.mark = at;
   ++active.job->entries_read;
   ++counters_.entries_read;
+  ++counters_.reads_by_level[level];
   active.walk.give(read.readable, read.words[0]);
   active.fill_pending = caching_ && !active.walk.done();
 }

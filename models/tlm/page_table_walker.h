@@ -6,6 +6,7 @@
 #pragma once
 
 #include <tlm_utils/simple_initiator_socket.h>
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -75,6 +76,7 @@ struct WalkerCounters {
   std::uint64_t walks = 0;
   std::uint64_t faults = 0;  ///< walks that ended without a mapping
   std::uint64_t entries_read = 0;
+  std::array<std::uint64_t, core::kMaxLevels + 1> reads_by_level{};  ///< of these, by the level of the entry
   std::uint64_t waited = 0;       ///< walks that found all slots, or their region, busy
   std::uint32_t most_active = 0;  ///< AT: most walks at the same time
 };

@@ -14,6 +14,9 @@ namespace iommu::platform::validation {
 [[nodiscard]] Experiment one_walk_per_superpage(Form form);  ///< V4
 [[nodiscard]] Experiment read_bandwidth(Form form);          ///< V5
 [[nodiscard]] Experiment write_bandwidth(Form form);         ///< V6
+[[nodiscard]] Experiment strict_protection(Form form);       ///< V7
+[[nodiscard]] Experiment iotlb_wall(Form form);              ///< V9
+[[nodiscard]] Experiment invalidation_policy(Form form);     ///< V10
 
 /// All of them, in the order of their numbers.
 [[nodiscard]] std::vector<Experiment> all_experiments(Form form);

@@ -297,7 +297,9 @@ TEST_CASE("values that contradict each other: memory and devices") {
   CHECK(message_for("[iommu.0]\nhost_address_bits = 35\n" + kDevice) ==
         "s.toml: memory.size_bytes = \"64GiB\": beyond the 35 bits of iommu.0.host_address_bits");
   CHECK(message_for("[memory]\nsize_bytes = \"16MiB\"\n[device.d]\nwindow_bytes = \"16MiB\"\n") ==
-        "s.toml:2:14: memory.size_bytes = \"16MiB\": the windows of all generators need 16MiB and tables some more");
+        "s.toml:2:14: memory.size_bytes = \"16MiB\": the windows of all generators and pages of all streams need 16MiB "
+        "and "
+        "tables some more");
   CHECK(message_for("[ddi]\naddress_width_bits = 50\n" + kDevice) ==
         "s.toml:2:22: ddi.address_width_bits = 50: device.dma0.iommu = \"0\" takes 48 bits; allowed: at most that");
   CHECK(message_for("[device.d]\nwindow_bytes = 5000\n") ==
@@ -402,4 +404,71 @@ TEST_CASE("expectations that can't be read") {
         "s.toml:3:10: expect.faults = {}: empty; allowed: a literal or { min = ..., max = ... }");
   CHECK(message_for("expect = 5\n" + kDevice) ==
         "s.toml:1:10: expect = 5: wrong type, an integer; allowed: a table of paths into result.json");
+}
+
+TEST_CASE("page streams that make no sense") {
+  const std::string stream = "[device.d]\nkind = \"page_stream\"\n[device.d.stream]\n";
+  const auto message = [&](const std::string& settings) { return message_for(stream + settings); };
+  CHECK(message("").empty());
+  CHECK(message_for("[device.d]\nstream.rings = 2\n") ==
+        "s.toml:2:8: device.d.stream.rings is for device.d.kind = \"page_stream\" only, here it is \"generator\"");
+  CHECK(message_for("[device.d]\nkind = \"page_stream\"\nexternal = true\n") ==
+        "s.toml:3:1: device.d.external is for device.d.kind other than \"page_stream\" only, here it is "
+        "\"page_stream\"");
+  CHECK(message("buffer_bytes = 3000\npacket_bytes = 64\n") ==
+        "s.toml:4:16: device.d.stream.buffer_bytes = 3000: allowed: a power of two from 64 to 4096");
+  CHECK(message("buffer_bytes = 2048\n") ==
+        "s.toml:1:9: device.d.stream.packet_bytes = 4096: more than device.d.stream.buffer_bytes = 2048");
+  CHECK(message("packet_bytes = 63\n") ==
+        "s.toml:4:16: device.d.stream.packet_bytes = 63: out of range; allowed: bytes from 64 to 4KiB, or text such "
+        "as \"4KiB\"");
+  CHECK(message("offered_gbit_per_s = 0.0001\n") ==
+        "s.toml:4:22: device.d.stream.offered_gbit_per_s = 0.0001: allowed: 0, or 0.001 and more");
+  CHECK(message("offered_gbit_per_s = 10\nnic_buffer_bytes = 4000\n") ==
+        "s.toml:5:20: device.d.stream.nic_buffer_bytes = 4000: less than device.d.stream.packet_bytes = 4096");
+  CHECK(message("count = 5\nwarmup_count = 5\n") ==
+        "s.toml:5:16: device.d.stream.warmup_count = 5: not less than device.d.stream.count = 5");
+  CHECK(message("ring_pages = 100\n") ==
+        "s.toml:1:9: device.d.stream.refill_pages = 64: no divisor of device.d.stream.ring_pages = 100");
+  CHECK(message("cpu_threads = 2\n") ==
+        "s.toml:4:15: device.d.stream.cpu_threads = 2: more than device.d.stream.rings = 1");
+  CHECK(message("descriptor_read_bytes = 17\n") ==
+        "s.toml:4:25: device.d.stream.descriptor_read_bytes = 17: unknown value; allowed: 0, 16, 32 or 64");
+  CHECK(message("completion_write_bytes = 8\n") ==
+        "s.toml:4:26: device.d.stream.completion_write_bytes = 8: unknown value; allowed: 0, 16, 32 or 64");
+  CHECK(message("ring_order = \"last\"\n") ==
+        "s.toml:4:14: device.d.stream.ring_order = \"last\": unknown value; allowed: \"round_robin\" or \"random\"");
+  CHECK(message("leaf_only = true\n") ==
+        "s.toml:4:1: device.d.stream.leaf_only is for device.d.stream.mapping = \"strict\" only, here it is "
+        "\"recycled\"");
+  CHECK(message("mapping = \"strict\"\nflush_unmaps = 10\n") ==
+        "s.toml:5:1: device.d.stream.flush_unmaps is for device.d.stream.mapping = \"deferred\" only, here it is "
+        "\"strict\"");
+  CHECK(message("stale_probe = \"after_unmap\"\n") ==
+        "s.toml:4:1: device.d.stream.stale_probe is for device.d.stream.mapping other than \"recycled\" only, here it "
+        "is \"recycled\"");
+  CHECK(message("mapping = \"strict\"\ninvalidate_pages = 3\n") ==
+        "s.toml:5:20: device.d.stream.invalidate_pages = 3: allowed: a power of two that divides "
+        "device.d.stream.refill_pages = 64");
+  CHECK(message("mapping = \"strict\"\niova = \"scattered\"\ninvalidate_pages = 2\n") ==
+        "s.toml:6:20: device.d.stream.invalidate_pages = 2: with device.d.stream.iova = \"scattered\" allowed: 1");
+  CHECK(message("leaf = \"2MiB\"\niova = \"scattered\"\n") ==
+        "s.toml:4:8: device.d.stream.leaf = \"2MiB\": with device.d.stream.iova = \"scattered\" allowed: \"4KiB\"");
+  CHECK(message_for("[ddi]\nmax_leaf = \"4KiB\"\n" + stream + "leaf = \"2MiB\"\n") ==
+        "s.toml:6:8: device.d.stream.leaf = \"2MiB\": ddi.max_leaf is \"4KiB\"");
+  CHECK(message_for("[iommu.0]\nlarge_pages = \"none\"\n" + stream + "leaf = \"2MiB\"\n") ==
+        "s.toml:6:8: device.d.stream.leaf = \"2MiB\": iommu.0.large_pages is \"none\"");
+  CHECK(message("iova_area_bytes = \"5MiB\"\n") ==
+        "s.toml:4:19: device.d.stream.iova_area_bytes = \"5MiB\": allowed: a multiple of 2MiB");
+  CHECK(message("iova_area_bytes = \"2MiB\"\n") ==
+        "s.toml:4:19: device.d.stream.iova_area_bytes = \"2MiB\": allowed: at least 4MiB, four times what is in use at "
+        "a time");
+  CHECK(message("iova_area_bytes = \"512GiB\"\n") ==
+        "s.toml:4:19: device.d.stream.iova_area_bytes = \"512GiB\": from 4GiB on, with rings behind it, beyond the 39 "
+        "bits of ddi.address_width_bits");
+  CHECK(message_for(stream + "[[event]]\nat_ns = 1\naction = \"detach\"\ndevice = \"d\"\n") ==
+        "s.toml:7:10: event.0.device = \"d\": a page_stream does not use the interface; allowed: a generator or a nic");
+  CHECK(message_for("[memory]\nsize_bytes = \"16MiB\"\n" + stream + "ring_pages = 4096\n") ==
+        "s.toml:2:14: memory.size_bytes = \"16MiB\": the windows of all generators and pages of all streams need 16MiB "
+        "and tables some more");
 }

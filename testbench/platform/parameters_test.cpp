@@ -25,11 +25,7 @@ TEST_CASE("every parameter has a meaning, a default or a reason for none, and a 
     CHECK((parameter.type == ValueType::Duration) == (parameter.name.substr(parameter.name.size() - 3) == "_ns"));
     if (!parameter.fallback.empty()) CHECK_NOTHROW(default_value(parameter));
     for (const Condition& condition : parameter.conditions) {
-      const std::string_view key = condition.key;
-      const std::string full =
-          key.front() == '/' ? std::string(key.substr(1))
-                             : std::string(parameter.name.substr(0, parameter.name.rfind('.') + 1)) + std::string(key);
-      const Parameter* other = find_parameter(full);
+      const Parameter* other = find_parameter(condition.full_key(parameter.name));
       REQUIRE(other != nullptr);
       if (other->type == ValueType::File) {
         CHECK(condition.value.empty());  // no file

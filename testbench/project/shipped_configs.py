@@ -57,11 +57,18 @@ SWITCHED_OFF = {
                   (["device.writer.link.generation=5"], ["masters.writer.stages.link_wire.p50_ns"]),
                   (["device.writer.link.lanes=8"], ["masters.writer.stages.link_wire.p50_ns"]),
                   (["device.writer.link.ack_interval_bytes=1000"], ["masters.writer.stages.link_wire.p50_ns"])],
+    "page-stream-strict": [(["device.nic0.stream.leaf_only=false"], ["masters.nic0.stream.l3_reads_per_page", "masters.nic0.stream.l4_reads_per_page"]),
+                           (["device.nic0.stream.invalidate_pages=1", "device.nic0.stream.iova=scattered"],
+                            ["masters.nic0.stream.l2_reads_per_page"])],
+    "page-stream-deferred": [(["device.nic0.stream.mapping=strict"],
+                              ["masters.nic0.stream.stale_accesses", "iommu.0.invalidation.iotlb_page"]),
+                             (["device.nic0.stream.flush_unmaps=250"], ["masters.nic0.stream.flushes_by_count"])],
+    "iotlb-wall": [(["device.dma.stream.leaf=2MiB"], ["masters.dma.stream.gbit_per_s", "masters.dma.stream.iotlb_misses_per_mib", "masters.dma.stream.packets_dropped"])],
     "pass-through": [(["device.direct.mapping=translate"], ["masters.direct.outcomes.pass_through.count", "masters.direct.latency.p50_ns"]),
                      (["ddi.max_leaf=2MiB"], ["masters.translated.latency.p50_ns"])],
 }
 # What software does at a time of its own meets the DMA at another moment in the other mode.
-RACES = {"revoked-mapping", "nic-detached", "driver-lab-surprise"}
+RACES = {"revoked-mapping", "nic-detached", "driver-lab-surprise", "iotlb-wall"}
 
 
 def fail(text):
