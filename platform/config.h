@@ -141,6 +141,7 @@ struct WalkerConfig {
 
 struct InvalidationConfig {
   unsigned decode_cycles = 0;
+  unsigned iotlb_busy_cycles = 0;
 };
 
 struct IommuConfig {

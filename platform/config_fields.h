@@ -93,6 +93,7 @@ void visit_iommu(C& c, Visit&& visit) {
   visit("walker.one_walk_per_superpage", c.walker.one_walk_per_superpage);
   visit("walker.dmi", c.walker.dmi);
   visit("invalidation.decode_cycles", c.invalidation.decode_cycles);
+  visit("invalidation.iotlb_busy_cycles", c.invalidation.iotlb_busy_cycles);
   visit("register_latency_cycles", c.register_latency_cycles);
 }
 

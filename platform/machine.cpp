@@ -291,6 +291,7 @@ void Machine::build_iommu(const IommuConfig& c) {
   unit.context_entries = c.context_cache.entries;
   unit.context_latency = cycles(c, c.context_cache.latency_cycles);
   unit.decode = cycles(c, c.invalidation.decode_cycles);
+  unit.invalidation_busy = cycles(c, c.invalidation.iotlb_busy_cycles);
   unit.register_latency = cycles(c, c.register_latency_cycles);
   unit.in_order = c.order == TranslationOrder::InOrder;
   unit.order_reads = c.order_reads;

@@ -262,6 +262,8 @@ void add_iommu(std::vector<Parameter>& t) {
                    "memory."));
   t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",
                      "Time to decode one command: a descriptor, or a command given by registers."));
+  t.push_back(cycles("iommu.*.invalidation.iotlb_busy_cycles", "0",
+                     "Time in which one invalidation takes the IOTLB's ports: look-ups that come meanwhile wait."));
   t.push_back(cycles("iommu.*.register_latency_cycles", "10", "Time of one register access at the unit."));
 }
 

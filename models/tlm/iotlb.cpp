@@ -1,5 +1,7 @@
 #include "models/tlm/iotlb.h"
 
+#include <algorithm>
+
 namespace iommu::sim {
 
 Iotlb::Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config)
@@ -7,7 +9,7 @@ Iotlb::Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config)
 
 IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) {
   IotlbAnswer answer;
-  answer.start = ports_.reserve(now, config_.cycle);
+  answer.start = ports_.reserve(std::max(now, occupied_until_), config_.cycle);
   answer.looked_up = answer.start + config_.latency;
   answer.ready = answer.looked_up;
   core::IotlbCounters& counters = array_.counters;
@@ -45,6 +47,10 @@ void Iotlb::fill(core::RequesterId tag, core::Address input, const core::Mapping
 }
 
 void Iotlb::invalidate(const core::TranslationScope& scope) { array_.invalidate(scope); }
+
+void Iotlb::occupy(core::Tick now, core::Tick ticks) {
+  if (ticks != 0) occupied_until_ = std::max(now, occupied_until_) + ticks;
+}
 
 void Iotlb::clear() {
   const core::IotlbCounters counters = array_.counters;

@@ -38,6 +38,9 @@ class IotlbIf : public virtual sc_core::sc_interface {
   virtual void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) = 0;
   virtual void invalidate(const core::TranslationScope& scope) = 0;
   virtual void clear() = 0;
+  /// An invalidation takes all ports for `ticks` from `now` on, or from when another one has left them: look-ups that
+  /// are asked for afterwards wait.
+  virtual void occupy(core::Tick now, core::Tick ticks) = 0;
 };
 
 struct IotlbModuleConfig {
@@ -58,6 +61,7 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) override;
   void invalidate(const core::TranslationScope& scope) override;
   void clear() override;
+  void occupy(core::Tick now, core::Tick ticks) override;
 
   [[nodiscard]] const core::IotlbCounters& counters() const { return array_.counters; }
   [[nodiscard]] std::uint64_t out_of_order() const { return ports_.out_of_order(); }
@@ -70,6 +74,7 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   IotlbModuleConfig config_;
   core::IotlbArray array_;
   core::Resource ports_;
+  core::Tick occupied_until_ = 0;  // by invalidations
 };
 
 }  // namespace iommu::sim

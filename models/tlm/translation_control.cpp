@@ -89,9 +89,11 @@ void TranslationUnit::carry_out(const core::Command& command) {
       break;
     case core::Command::Kind::InvalidateContext:
       invalidate(command.context);
+      iotlb->occupy(now_ticks(), config_.invalidation_busy);
       break;
     case core::Command::Kind::InvalidateTranslation:
       invalidate(command.translation);
+      iotlb->occupy(now_ticks(), config_.invalidation_busy);
       break;
     case core::Command::Kind::Drain:
       drain();

@@ -43,6 +43,7 @@ struct TranslationUnitConfig {
   std::uint32_t context_entries = 64;       ///< of the context cache; 0 switches it off
   core::Tick context_latency = 1000;        ///< of one context-cache look-up; pipelined
   core::Tick decode = 10000;                ///< of one command of software (descriptor, register command)
+  core::Tick invalidation_busy = 0;         ///< in which one invalidation takes the IOTLB's ports
   core::Tick register_latency = 10000;      ///< of one register access
   /// AT: send BEGIN_RESP at the exact time with no delay annotated, one at a time; false: annotate the time that is
   /// known already.

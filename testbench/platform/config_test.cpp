@@ -47,6 +47,8 @@ TEST_CASE("the smallest scenario has all defaults") {
   CHECK(i.levels == std::vector<unsigned>{3, 4});
   CHECK(i.large_pages == LargePages::Size1GiB);
   CHECK(i.domain_bits == 16);
+  CHECK(i.invalidation.decode_cycles == 10);
+  CHECK(i.invalidation.iotlb_busy_cycles == 0);
   CHECK(i.fault_records == 8);
   CHECK(i.max_address_mask == 18);
   CHECK(i.queued_invalidation);

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #endif
 
+#include "testbench/platform/new_simulation.h"
 #include "testbench/tlm/translation_rig.h"
 
 using namespace iommu;
@@ -254,6 +255,95 @@ TEST_CASE("A draining invalidation does not wait for accesses that come after it
     CHECK(later.back().ended > write.ended + 3000000);
     CHECK(status_seen == write.ended);
   }
+}
+
+// Doorbell, 10 ns of the register access, 50 of the fetch, 10 of the decoding: carried out at 70 ns. A read of a page that is
+// cached comes at `read_at`, is to be looked up 1 ns later and takes 53 ns otherwise. Nothing that it needs is invalidated.
+void invalidation_takes_ports(bool at, core::Tick busy, const std::vector<std::uint64_t>& commands, core::Tick waits,
+                              core::Tick read_at = 100000) {
+  test::new_simulation();
+  RigConfig config;
+  config.unit.invalidation_busy = busy;
+  Access before = access_of(0x400000);
+  Access read = access_of(0x400000);
+  Access after = access_of(0x400000);
+  simulate(config, [&](Rig& rig) {
+    set_up(rig);
+    const auto perform = [&](Access& access) {
+      if (at) {
+        rig.initiator.at(access);
+        rig.initiator.wait_all();
+      } else {
+        rig.initiator.lt(access);
+      }
+    };
+    perform(before);
+    std::vector<std::array<std::uint64_t, 2>> descriptors;
+    for (const std::uint64_t command : commands) descriptors.push_back({command, 0});
+    rig.submit(descriptors);
+    wait(sim::to_sc_time(read_at - 10000));
+    perform(read);
+    wait(sc_core::sc_time(10, sc_core::SC_US));
+    perform(after);
+  });
+  CHECK(read.outcome == OutcomeClass::Hit);
+  CHECK(read.stages.of(Stage::IotlbPortWait) == waits);
+  CHECK(read.stages.total() == 53000 + waits);
+  CHECK(read.ended - read.issued == 53000 + waits);
+  CHECK(after.ended - after.issued == 53000);
+}
+
+TEST_CASE("An invalidation takes the IOTLB's ports for its time, and for twice as long when that is doubled") {
+  constexpr std::uint64_t kContextDomain6 = 0x00060021;  // type 1, G = 10, DID 6
+  for (const bool at : {false, true}) {
+    invalidation_takes_ports(at, 0, {kIotlbDomain6}, 0);
+    invalidation_takes_ports(at, 100000, {kIotlbDomain6}, 69000);
+    invalidation_takes_ports(at, 200000, {kIotlbDomain6}, 169000);
+    invalidation_takes_ports(at, 100000, {kContextDomain6}, 69000);
+    invalidation_takes_ports(at, 31000, {kIotlbDomain6}, 0);  // over at 101 ns
+    invalidation_takes_ports(at, 32000, {kIotlbDomain6}, 1000);
+  }
+}
+
+TEST_CASE("Invalidations that follow each other take the ports one after the other") {
+  for (const bool at : {false, true}) {
+    // Carried out at 70 and 130 ns: the ports are taken until 170, and then until 270 ns.
+    invalidation_takes_ports(at, 100000, {kIotlbDomain6, kIotlbDomain6}, 129000, 140000);
+    invalidation_takes_ports(at, 100000, {kIotlbDomain6}, 29000, 140000);
+    // The second finds them free.
+    invalidation_takes_ports(at, 20000, {kIotlbDomain6, kIotlbDomain6}, 9000, 140000);
+  }
+}
+
+TEST_CASE("What a command takes: the register access, and fetch and decoding of each descriptor") {
+  // From the doorbell to the wait's status write: 10 + 2 x (50 + 10) ns.
+  const auto status_after = [](core::Tick register_latency, core::Tick decode, core::Tick memory) {
+    test::new_simulation();
+    RigConfig config;
+    config.unit.register_latency = register_latency;
+    config.unit.decode = decode;
+    core::Tick doorbell = 0;
+    core::Tick status = 0;
+    core::Tick register_read = 0;
+    simulate(config, [&](Rig& rig) {
+      set_up(rig);
+      rig.memory.latency = memory;
+      rig.memory.on_access = [&](core::Address address, bool) {
+        if (address == test::kStatus) status = sim::now_ticks();
+      };
+      doorbell = sim::now_ticks();
+      rig.submit_and_wait({{kIotlbDomain6, 0}});
+      register_read = sim::now_ticks();
+      static_cast<void>(rig.read(0x1C, 4));
+      register_read = sim::now_ticks() - register_read;
+    });
+    CHECK(register_read == register_latency);
+    return status - doorbell;
+  };
+  CHECK(status_after(10000, 10000, 50000) == 130000);
+  CHECK(status_after(20000, 10000, 50000) == 140000);
+  CHECK(status_after(10000, 20000, 50000) == 150000);
+  CHECK(status_after(10000, 10000, 100000) == 230000);
 }
 
 TEST_CASE("The fault event's message reaches memory as a write of its data") {
