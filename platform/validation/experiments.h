@@ -10,6 +10,8 @@
 
 namespace iommu::platform::validation {
 
+[[nodiscard]] Experiment serial_latency(Form form);          ///< V1
+[[nodiscard]] Experiment superpages(Form form);              ///< V2
 [[nodiscard]] Experiment pcie_link_rates(Form form);         ///< V3
 [[nodiscard]] Experiment one_walk_per_superpage(Form form);  ///< V4
 [[nodiscard]] Experiment read_bandwidth(Form form);          ///< V5

@@ -7,6 +7,7 @@
 #include "platform/validate_command.h"
 #include "platform/validation/experiments.h"
 #include "platform/validation/number_format.h"
+#include "platform/validation/pcie_bench.h"
 #include "platform/validation/plot.h"
 #include "platform/validation/report.h"
 #include "platform/validation/runs.h"
@@ -166,6 +167,34 @@ TEST_CASE("measures") {
   CHECK_THROWS_WITH(value_of("m.dma.meen")(results), "the result has no number \"m.dma.meen\"");
   CHECK_THROWS_AS(value_of("m.dma.name")(results), MissingResult);
   CHECK_THROWS_AS(value_of("m.dma.mean.x")(results), MissingResult);
+}
+
+TEST_CASE("modes: the mean of the fullest bin of 13.3 ns") {
+  // 593.3 to 606.7 is one bin, 606.7 to 620 the next.
+  const Json result = Json::parse(
+      R"({"masters": {"dma": {"histogram": [[594.0, 2], [606.0, 4], [607.0, 5], [880.0, 3], [900.0, 1]]}}})");
+  const Results results({&result});
+  CHECK(mode_between(0, 740)(results) == Approx(602.0));
+  CHECK(mode_between(607, 740)(results) == Approx(607.0));
+  CHECK(mode_between(740, 1e9)(results) == Approx(880.0));
+  CHECK(mode_between(880.5, 1e9)(results) == Approx(900.0));
+  CHECK_THROWS_AS(mode_between(0, 594)(results), MissingResult);
+}
+
+TEST_CASE("windows of pcie-bench") {
+  CHECK(window_name(64 * kKiB) == "64KiB");
+  CHECK(window_name(kMiB * 3 / 2) == "1.5MiB");
+  CHECK(window_name(3 * kMiB) == "3MiB");
+  Series series;
+  const std::vector<WindowValue> rows = {{64 * kKiB, 1}, {512 * kKiB, 2}, {3 * kMiB, 3}, {64 * kMiB, 4}};
+  add_windows(series, Form::Full, Scenario(), value_of("a"), rows, absolute(1));
+  REQUIRE(series.points.size() == 4);
+  CHECK(series.points[2].name == "3MiB");
+  CHECK(series.points[2].published == 3.0);
+  CHECK(series.points[2].runs.front().to_toml() == "device.dma.window_bytes = 3145728\n");
+  series.points.clear();
+  add_windows(series, Form::Short, Scenario(), value_of("a"), rows, absolute(1));
+  CHECK(series.points.size() == 2);
 }
 
 TEST_CASE("numbers in reports") {
