@@ -37,11 +37,6 @@ Scenario in_window(const Scenario& scenario, std::uint64_t window_bytes) {
   return scenario.with("device.dma.window_bytes", window_bytes);
 }
 
-std::string window_name(std::uint64_t window_bytes) {
-  if (window_bytes % kMiB == kMiB / 2 && window_bytes > kMiB) return std::to_string(window_bytes / kMiB) + ".5MiB";
-  return size_text(window_bytes);
-}
-
 Measure mode_between(double from_ns, double to_ns) {
   return [from_ns, to_ns](const Results& results) {
     struct Bin {
