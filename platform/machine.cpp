@@ -347,8 +347,10 @@ void Machine::build_device(const DeviceConfig& d) {
     made.nic = std::make_unique<sim::Nic>(("device_" + d.name).c_str(), nic);
     bus->connect(made.nic->registers, made.registers, sim::nic::kWindowBytes);
   }
-  sim::DmaPort& port = made.generator != nullptr ? made.generator->port : made.nic->port;
-  port.statistics.keeps_latencies = config.statistics.latencies;
+  sim::DmaPort* port = made.generator != nullptr ? &made.generator->port
+                       : made.stream != nullptr  ? &made.stream->port
+                                                 : &made.nic->port;
+  port->statistics.keeps_latencies = config.statistics.latencies;
   connect_dma(made, *iommu->unit);
   devices.push_back(std::move(made));
 }
