@@ -240,7 +240,7 @@ struct StreamConfig {
   bool leaf_only = false;         ///< Strict only
   unsigned flush_unmaps = 0;      ///< Deferred only
   double flush_ns = 0;            ///< Deferred only
-  double cpu_ns_per_unmap = 0;    ///< not Recycled
+  double unmap_cpu_ns = 0;        ///< not Recycled
   StaleProbe stale_probe{};       ///< not Recycled
   unsigned cpu_threads = 0;       ///< 0: one for each ring
 };

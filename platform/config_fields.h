@@ -160,7 +160,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("stream.leaf_only", c.stream.leaf_only);
   visit("stream.flush_unmaps", c.stream.flush_unmaps);
   visit("stream.flush_ns", c.stream.flush_ns);
-  visit("stream.cpu_ns_per_unmap", c.stream.cpu_ns_per_unmap);
+  visit("stream.unmap_cpu_ns", c.stream.unmap_cpu_ns);
   visit("stream.stale_probe", c.stream.stale_probe);
   visit("stream.cpu_threads", c.stream.cpu_threads);
 }

@@ -173,7 +173,7 @@ PageMapper::Unmapped PageMapper::unmap(const Page* pages, std::size_t count) {
     table_->unmap_pinned(pages->logical, count);
   }
   const core::Tick unmapped = host().now();
-  const core::Tick cpu_time = to_picoseconds(settings().cpu_ns_per_unmap) * count;
+  const core::Tick cpu_time = to_picoseconds(settings().unmap_cpu_ns) * count;
   if (cpu_time != 0) host().delay(cpu_time);
   counters_.unmapped += count;
   counters_.unmap_time += host().now() - begin;

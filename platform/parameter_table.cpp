@@ -436,7 +436,7 @@ void add_stream(std::vector<Parameter>& t) {
                           "Unmapped pages after which all of the domain's translations are invalidated."));
   add({deferred}, duration("device.*.stream.flush_ns", kMaxNs, "\"10ms\"",
                            "The same after this time since the first of them was unmapped."));
-  add({unmapping}, duration("device.*.stream.cpu_ns_per_unmap", kMaxLatencyNs, "0",
+  add({unmapping}, duration("device.*.stream.unmap_cpu_ns", kMaxLatencyNs, "0",
                             "CPU time of each page's unmapping beside its accesses."));
   add({unmapping},
       choice("device.*.stream.stale_probe", {"off", "after_unmap", "before_flush"}, "\"off\"",

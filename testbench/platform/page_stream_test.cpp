@@ -193,7 +193,7 @@ TEST_CASE("page_stream: a small buffer drops, a large one does not") {
 TEST_CASE("page_stream: CPU time of each unmap is added exactly") {
   const std::string common = kOnePage + "mapping = \"strict\"\ncount = 10\n";
   const double without = stream(run("at", common))["unmap"]["mean_ns"];
-  const double with = stream(run("at", common + "cpu_ns_per_unmap = 1000\n"))["unmap"]["mean_ns"];
+  const double with = stream(run("at", common + "unmap_cpu_ns = 1000\n"))["unmap"]["mean_ns"];
   CHECK(with - without == Approx(1000.0).margin(1e-9));
   // One store: 2 of the CPU, 5 of the bus, 70 of memory, 8 bytes at 25.6 GB/s.
   CHECK(without == Approx(77.313).margin(0.001));
@@ -204,7 +204,7 @@ TEST_CASE("page_stream: CPU time of each unmap is added exactly") {
 TEST_CASE("page_stream: threads share the rings, and fewer of them take longer") {
   const std::string common =
       "rings = 4\nring_pages = 8\nrefill_pages = 8\nmapping = \"strict\"\ncount = 400\n"
-      "cpu_ns_per_unmap = 2000\n";
+      "unmap_cpu_ns = 2000\n";
   const double four = run("at", common)["simulated_ns"];
   const double one = run("at", common + "cpu_threads = 1\n")["simulated_ns"];
   CHECK(one > 2.5 * four);

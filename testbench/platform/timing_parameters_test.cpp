@@ -122,12 +122,12 @@ TEST_CASE("parameters doubled: the last-level cache") {
 
 namespace {
 
-// Everything without limit but what is under test: no bandwidth of memory, one page after another of 1 MiB, each a miss. A walk takes
+// Everything without limit but what is under test: no bandwidth of memory, one page after another of 4 MiB, each a miss. A walk takes
 // 1 + 2 + 5 + 70 = 78 ns of its walker; a look-up can begin each nanosecond.
 ScenarioResult saturated(unsigned walkers, unsigned outstanding, unsigned ports = 1) {
   return ScenarioResult(
       kScenario,
-      {"mode=at", "memory.bandwidth_gbytes_per_s=0", "device.a.window_bytes=1MiB", "device.a.count=12000",
+      {"mode=at", "memory.bandwidth_gbytes_per_s=0", "device.a.window_bytes=4MiB", "device.a.count=12000",
        "device.a.warmup_count=2000", "iommu.0.iotlb.ports=" + std::to_string(ports),
        "iommu.0.walker.slots=" + std::to_string(walkers), "device.a.outstanding=" + std::to_string(outstanding)});
 }
