@@ -101,7 +101,7 @@ struct Series {
 struct Experiment {
   std::string id;                        ///< "V1"
   std::string title;                     ///< "Serial latency against window"
-  std::string source;                    ///< section of the timing sheet, and publication
+  std::string source;                    ///< the publication, and its machine
   std::string setup;                     ///< what is run, in a sentence or two
   std::vector<std::string> differences;  ///< where the setup differs from the source, or simplifies it
   std::vector<Series> series;

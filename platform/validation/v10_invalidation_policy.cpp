@@ -29,7 +29,7 @@ Experiment invalidation_policy(Form form) {
   experiment.id = "V10";
   experiment.title = "Invalidation policy, VT-d";
   experiment.source =
-      "timing sheet, V10 and section 8: Malka et al., ASPLOS 2015 (2,130 cycles at 3.1 GHz for each unmap); deferred "
+      "Malka et al., ASPLOS 2015 (2,130 cycles at 3.1 GHz for each unmap); deferred "
       "flushing of Linux";
   experiment.setup =
       "One CPU maps a page, the device writes it, the CPU unmaps it, repeated: invalidated and waited for each time, "
@@ -37,7 +37,7 @@ Experiment invalidation_policy(Form form) {
       "unmapping the device reads the page once more, and again after the invalidation.";
   experiment.differences = {
       "No preset: no machine of the presets is the published one. Only the decoding time of commands is set.",
-      "The part of the sheet's experiment with several threads, and SMMUv3, are not there."};
+      "Several threads, and SMMUv3, are not there."};
   const Scenario strict = loop("strict", form);
   const Scenario deferred = loop("deferred", form);
   Series cost{"cost", "Invalidation for each unmapped page", "ns", no_axis(), {}, ""};

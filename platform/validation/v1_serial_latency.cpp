@@ -54,14 +54,14 @@ Experiment serial_latency(Form form) {
   Experiment experiment;
   experiment.id = "V1";
   experiment.title = "Serial latency against window";
-  experiment.source = "timing sheet, V1 and section 3.2: raw data of pcie-bench, SIGCOMM 2018";
+  experiment.source = "raw data of pcie-bench, Neugebauer et al., SIGCOMM 2018";
   experiment.setup =
       "One 64 B read at a time, at random in a window of a buffer of 64 MiB that is mapped once with 4 KiB leaves; "
       "200,000 reads for each "
       "window. SNB: with 2 MiB leaves.";
   experiment.differences = {
       kContiguousBuffer,
-      "The sheet lists points for BDW, HSW E5-2620v3 and IVB; the other two machines are held to the same tolerance.",
+      "The tolerance was set for BDW, HSW E5-2620v3 and IVB; the other two machines are held to the same.",
       "Latencies are exact, not in steps of the device's clock; a mode is the mean of the fullest bin of one such "
       "step."};
   const auto small_leaves = [&](const char* preset) { return serial_reads(form, preset).with("ddi.max_leaf", "4KiB"); };

@@ -57,7 +57,7 @@ Experiment superpages(Form form) {
   Experiment experiment;
   experiment.id = "V2";
   experiment.title = "Superpages remove the effect";
-  experiment.source = "timing sheet, V2 and section 3.2: raw data of pcie-bench, SIGCOMM 2018";
+  experiment.source = "raw data of pcie-bench, Neugebauer et al., SIGCOMM 2018";
   experiment.setup =
       "V1 with 2 MiB leaves, each one entry of the IOTLB: the latency is that without IOMMU at every window. The "
       "negative check is the same "

@@ -130,7 +130,7 @@ Experiment pcie_link_rates(Form form) {
   Experiment experiment;
   experiment.id = "V3";
   experiment.title = "PCI Express segmentation and overhead";
-  experiment.source = "timing sheet, V3 and section 2: protocol model of pcie-bench, SIGCOMM 2018";
+  experiment.source = "protocol model of pcie-bench, Neugebauer et al., SIGCOMM 2018";
   experiment.setup =
       "A device behind a link with as many tags and credits as it likes, always with 64 transfers under way (1,024 "
       "with reads and writes mixed), "

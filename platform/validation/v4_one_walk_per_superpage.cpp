@@ -18,7 +18,7 @@ const std::vector<Row> kRates = {{1 * kMiB, 7.7, 4},    {1536 * kKiB, 5.7, 4}, {
                                  {16 * kMiB, 13.0, 12}, {32 * kMiB, 15.2, 12}, {64 * kMiB, 16.6, 12}};
 
 Scenario reads(std::uint64_t window_bytes, int samples) {
-  // The sheet's loop has 36 reads under way; with superpages enabled, leaves are of 2 MiB.
+  // The fit of the measurements has 36 reads under way; with superpages enabled, leaves are of 2 MiB.
   return nfp_transfers("snb-e5", {64, false, window_bytes, Cached::Warm}, samples)
       .with("ddi.max_leaf", "2MiB")
       .with("device.dma.outstanding", 36);
@@ -36,7 +36,7 @@ Experiment one_walk_per_superpage(Form form) {
   experiment.id = "V4";
   experiment.title = "One walk at a time for each superpage, five walkers";
   experiment.source =
-      "timing sheet, V4 and section 3.6: pcie-bench raw data, Xeon E5-2630 (Sandy Bridge), superpages enabled";
+      "raw data of pcie-bench, Neugebauer et al., SIGCOMM 2018; Xeon E5-2630 (Sandy Bridge), superpages enabled";
   experiment.setup =
       "Preset snb-e5: leaves of 2 MiB that the IOTLB keeps in pieces of 4 KiB. 36 random reads of 64 bytes under way, "
       "data in the last-level "

@@ -33,7 +33,7 @@ Experiment read_bandwidth(Form form) {
   Experiment experiment;
   experiment.id = "V5";
   experiment.title = "Read bandwidth against window";
-  experiment.source = "timing sheet, V5 and sections 3.3, 3.5: pcie-bench raw data, Xeon E5-2630 v4 (Broadwell)";
+  experiment.source = "raw data of pcie-bench, Neugebauer et al., SIGCOMM 2018; Xeon E5-2630 v4 (Broadwell)";
   experiment.setup =
       "Preset bdw-e5v4, 4 KiB leaves, random reads as many at a time as the device can, data in the last-level cache.";
   experiment.differences = {"The window is one range of addresses, not chunks of 4 MiB in descending order.",

@@ -77,7 +77,7 @@ Experiment write_bandwidth(Form form) {
   experiment.id = "V6";
   experiment.title = "Write bandwidth against window, and write credits";
   experiment.source =
-      "timing sheet, V6, sections 3.3 and 6: pcie-bench raw data, Xeon E5-2630 v4 (Broadwell); credits: Vuppalapati et "
+      "raw data of pcie-bench, Neugebauer et al., SIGCOMM 2018, Xeon E5-2630 v4 (Broadwell); credits: Vuppalapati et "
       "al., SIGCOMM 2024";
   experiment.setup = "Preset bdw-e5v4, 4 KiB leaves, random posted writes as fast as the device issues them.";
   experiment.differences = {

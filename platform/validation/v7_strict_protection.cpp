@@ -23,7 +23,7 @@ constexpr Flows kFlows[] = {{"5 flows", 1.76, 77.8, 10},
                             {"40 flows", 4.35, 30.9, 17}};
 
 Scenario pages(Form form) {
-  const int count = form == Form::Short ? 1500 : 12'000;
+  const int count = form == Form::Short ? 6000 : 12'000;
   return Scenario("clx")
       .with("mode", "at")
       .with("memory.size_bytes", "1GiB")
@@ -86,7 +86,7 @@ Experiment strict_protection(Form form) {
   Experiment experiment;
   experiment.id = "V7";
   experiment.title = "Memory accesses for each page under strict protection";
-  experiment.source = "timing sheet, V7 and section 5: Rubin et al., SOSP 2024, Xeon Gold 6234 (Cascade Lake)";
+  experiment.source = "Rubin et al., SOSP 2024, Xeon Gold 6234 (Cascade Lake)";
   experiment.setup =
       "Preset clx: packets of 4 KiB, each into a page of its own that is mapped at a fresh address and unmapped and "
       "invalidated after use, "

@@ -55,8 +55,7 @@ Experiment iotlb_wall(Form form) {
   Experiment experiment;
   experiment.id = "V9";
   experiment.title = "The IOTLB wall at 200 Gb/s";
-  experiment.source =
-      "timing sheet, V9 and section 4: Farshin et al., PeerJ Computer Science 2023, Xeon Gold 6346 (Ice Lake)";
+  experiment.source = "Farshin et al., PeerJ Computer Science 2023, Xeon Gold 6346 (Ice Lake)";
   experiment.setup =
       "Preset icx: a receiver with 32 rings of 1,024 buffers that stay mapped, rings drawn at random, one descriptor "
       "read and one completion write for each packet.";
