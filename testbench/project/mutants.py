@@ -8,6 +8,9 @@ DRIVER = ("test_ddi_functions", "test_api_driver", "test_random_sequences")
 VTD = ("vtd_tests",)
 TIMED = ("translation_tests",)
 LINK = ("link_tests",)
+CACHE = ("core_tests",)
+MEMORY = ("machine_tests",)
+MASTER = ("tlm_tests",)
 
 
 def m(what, file, old, new, programs):
@@ -112,4 +115,19 @@ MUTANTS = [
     m("a failed read is answered with data", "models/tlm/pcie_link.cpp", "part.slot->is_response_ok() ? part.length : 0;", "part.length;", LINK),
     m("reads of one DMA take the same tag", "models/tlm/pcie_link.cpp", "timed_tags_.earliest(now, held + 1)", "timed_tags_.earliest(now, held)", LINK),
     m("an initiator that has not asked is told", "models/tlm/pcie_link_at.cpp", "!dma.extension->tell_accepted) return;", "false) return;", LINK),
+    # The last-level cache and the warm-up.
+    m("a DMA read that misses is put in", "models/core/last_level_cache.cpp", "  if (kind == Kind::DmaRead) return false;\n", "", CACHE),
+    m("DMA writes take any way", "models/core/last_level_cache.cpp", "kind == Kind::DmaWrite ? config_.write_ways : config_.ways",
+      "kind == Kind::DmaWrite && config_.write_ways == 0 ? 0 : config_.ways", CACHE),
+    m("a hit is no use of the line", "models/core/last_level_cache.cpp", "  if (way != nullptr) {\n    way->used = ++now_;\n", "  if (way != nullptr) {\n", CACHE),
+    m("a write that goes past the cache leaves its line there", "models/core/last_level_cache.cpp", "if (write && way != nullptr) *way = Way{};", "", CACHE),
+    m("a missing line moves all bytes", "models/tlm/memory.cpp", "return width < length && missing != 0 ? length : missing;",
+      "return missing != 0 ? length : missing;", MEMORY),
+    m("an invalidation takes no port", "models/tlm/iotlb.cpp", "ports_.reserve(std::max(now, occupied_until_), config_.cycle)",
+      "ports_.reserve(now, config_.cycle)", TIMED),
+    m("invalidations take the ports at the same time", "models/tlm/iotlb.cpp", "occupied_until_ = std::max(now, occupied_until_) + ticks;",
+      "occupied_until_ = std::max(occupied_until_, now + ticks);", TIMED),
+    m("what ends with the warm-up is of the rate", "models/tlm/dma_statistics.cpp", "  if (end <= rate_from) {", "  if (end < rate_from) {", MASTER),
+    m("a warm-up is over with its last completion in order", "models/tlm/dma_master.cpp", "warm_until_ = std::max(warm_until_, slot.end);",
+      "warm_until_ = slot.end;", MASTER),
 ]
