@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <queue>
 
 #include "models/core/payload_pattern.h"
 
@@ -189,20 +188,19 @@ void DmaMaster::dma_accepted(DmaOperation& operation) {
 // are outstanding at its local time.
 void DmaMaster::run_ahead() {
   if (!started_) wait(start_event_);
-  std::priority_queue<core::Tick, std::vector<core::Tick>, std::greater<core::Tick>> ends;
   core::Tick last_end = now_ticks();
   while (issued_ < config_.count) {
     core::Tick local = next_ready_;
-    if (ends.size() == config_.outstanding) {
-      local = std::max(local, ends.top());
-      ends.pop();
+    if (ends_.size() == config_.outstanding) {
+      local = std::max(local, ends_.top());
+      ends_.pop();
     }
     if (local > now_ticks() + config_.quantum) wait(delay_until(local));
     // A target may have called wait().
     Slot& slot = prepare(next_ready_);
     const core::Tick end = port.perform(slot, std::max(local, now_ticks()));
     next_ready_ = (config_.outstanding == 1 ? slot.freed_at : slot.issued_at) + config_.gap;
-    ends.push(slot.freed_at);
+    ends_.push(slot.freed_at);
     last_end = std::max(last_end, end);
     conclude(slot);
     free_.push_back(&slot);

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <vector>
 
 #include "models/core/access_pattern.h"
@@ -115,6 +116,8 @@ class DmaMaster : public sc_core::sc_module, private DmaClient {
   DmaMasterCounters counters_;
   std::vector<std::unique_ptr<Slot>> slots_;  // as many as were ever under way, accepted writes included
   std::vector<Slot*> free_;
+  // LT: of what is outstanding. A member, since a thread that never ends destroys no locals.
+  std::priority_queue<core::Tick, std::vector<core::Tick>, std::greater<core::Tick>> ends_;
   std::function<void()> on_warm_;
   std::uint64_t issued_ = 0;
   std::uint64_t ended_ = 0;
