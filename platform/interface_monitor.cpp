@@ -21,8 +21,17 @@ void AccessCounts::add(const Access& access) {
   }
 }
 
+/// The end when the thread has no call under way.
+std::vector<InterfaceMonitor::Call>::iterator InterfaceMonitor::innermost_of(const void* thread) {
+  for (auto call = running_.end(); call != running_.begin();) {
+    if ((--call)->thread == thread) return call;
+  }
+  return running_.end();
+}
+
 void InterfaceMonitor::entered(api::Function function) {
   Call call;
+  call.thread = current_thread();
   call.function = function;
   call.begin = sim::now_ticks();
   if (log_ != nullptr && log_->chosen.test(static_cast<std::size_t>(function))) {
@@ -33,16 +42,14 @@ void InterfaceMonitor::entered(api::Function function) {
     logged.begin = call.begin;
     log_->calls.push_back(logged);
   }
-  running_[current_thread()].push_back(call);
+  running_.push_back(call);
 }
 
 void InterfaceMonitor::returned(api::Function function, NTSTATUS status) {
-  const auto thread = running_.find(current_thread());
-  if (thread == running_.end()) return;
-  const Call call = thread->second.back();
-  thread->second.pop_back();
-  // The kernel may give the object of a thread that has ended to another one.
-  if (thread->second.empty()) running_.erase(thread);
+  const auto innermost = innermost_of(current_thread());
+  if (innermost == running_.end()) return;
+  const Call call = *innermost;
+  running_.erase(innermost);
   const core::Tick end = sim::now_ticks();
   FunctionCounters& counters = functions_[static_cast<std::size_t>(function)];
   ++counters.calls;
@@ -63,8 +70,8 @@ void InterfaceMonitor::returned(api::Function function, NTSTATUS status) {
 void InterfaceMonitor::accessed(const Access& access) {
   const Call* call = nullptr;
   if (!running_.empty()) {
-    const auto thread = running_.find(current_thread());
-    if (thread != running_.end()) call = &thread->second.back();
+    const auto innermost = innermost_of(current_thread());
+    if (innermost != running_.end()) call = &*innermost;
   }
   (call == nullptr ? outside_ : functions_[static_cast<std::size_t>(call->function)].accesses).add(access);
   if (log_ == nullptr) return;

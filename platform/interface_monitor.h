@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "api/function.h"
@@ -99,6 +98,7 @@ class InterfaceMonitor final : public api::CallObserver {
 
  private:
   struct Call {
+    const void* thread = nullptr;
     api::Function function{};
     core::Tick begin = 0;
     AccessLog* log = nullptr;  // where it is written down
@@ -108,7 +108,9 @@ class InterfaceMonitor final : public api::CallObserver {
   std::array<FunctionCounters, api::kFunctions> functions_{};
   AccessCounts outside_;
   std::vector<FailedCalls> failed_;
-  std::unordered_map<const void*, std::vector<Call>> running_;  // by thread, innermost last; only threads with calls
+  [[nodiscard]] std::vector<Call>::iterator innermost_of(const void* thread);
+
+  std::vector<Call> running_;  // of all threads, a few, each thread's innermost last
   AccessLog* log_ = nullptr;
 };
 
