@@ -1,4 +1,4 @@
-// What the experiments that follow pcie-bench have in common: its buffer, its windows, its latency test.
+// pcie-bench's latency test: its buffer, its windows, its clock. The device's rates are in nfp_device.h.
 //
 // What it does: make scenarios and series of one value for each window. What it does not do: hold published values.
 #pragma once
@@ -7,11 +7,9 @@
 #include <vector>
 
 #include "platform/validation/experiment.h"
+#include "platform/validation/nfp_device.h"
 
 namespace iommu::platform::validation {
-
-inline constexpr std::uint64_t kKiB = 1024;
-inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 
 /// A row of a published table.
 struct WindowValue {
@@ -26,8 +24,6 @@ extern const char* const kContiguousBuffer;
 [[nodiscard]] Scenario serial_reads(Form form, const std::string& preset);
 /// The same device, in the first `window_bytes` of its buffer.
 [[nodiscard]] Scenario in_window(const Scenario& scenario, std::uint64_t window_bytes);
-/// "1MiB", "1.5MiB".
-[[nodiscard]] std::string window_name(std::uint64_t window_bytes);
 
 /// The mean latency of the fullest bin from `from_ns` on and below `to_ns`; bins are one step of the device's clock wide, 13.3 ns.
 /// Needs statistics.histograms.
