@@ -259,7 +259,7 @@ void add_iommu(std::vector<Parameter>& t) {
   t.push_back(flag("iommu.*.walker.dmi", "false",
                    "LT: the walker reads entries through direct memory pointers, in the time of a read that need not "
                    "wait: faster, but such reads take no memory bandwidth and are not in the counters of bus and "
-                   "memory."));
+                   "memory. Without effect with a last-level cache."));
   t.push_back(cycles("iommu.*.invalidation.decode_cycles", "10",
                      "Time to decode one command: a descriptor, or a command given by registers."));
   t.push_back(cycles("iommu.*.invalidation.iotlb_busy_cycles", "0",

@@ -32,7 +32,7 @@ enum class Stage : std::uint8_t {
   WalkLevel3,
   WalkLevel2,
   WalkLevel1,
-  WalkReply,       ///< from the walk's end to its request; the walker's slot is free again
+  WalkReply,       ///< from the walk's end to its request; holds no slot of the walker
   MemoryWait,      ///< structure reads waiting for a busy bus or memory
   OrderWait,       ///< in order: earlier requests of the same port, to be looked up or delivered first
   SplitWait,       ///< earlier parts of the same DMA, which crosses pages, being translated

@@ -150,7 +150,8 @@ const Memory::Duration& Memory::duration_of(std::uint64_t length) {
 }
 
 void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
-  payload.set_dmi_allowed(bytes_ != nullptr);
+  // Behind a cache an access has no fixed time that a direct one could take.
+  payload.set_dmi_allowed(bytes_ != nullptr && cache_ == nullptr);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
     payload.set_response_status(::tlm::TLM_OK_RESPONSE);
     return;

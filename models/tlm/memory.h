@@ -1,22 +1,23 @@
 // Main memory: bytes, latency and bandwidth, and the processors' last-level cache in front of it.
 //
 // What it does: one reserved mapping of the host for all of its addresses, of which only touched pages cost anything;
-// answers blocking, non-blocking (completed early), debug and direct (DMI) access; refreshes its ranks one after the other, at fixed
-// times. What it does not do: rows, banks, or channels bound to addresses: a transaction takes whichever channel is free first.
+// answers blocking, non-blocking (completed early), debug and direct (DMI) access; refreshes its ranks one after the
+// other, at fixed times. What it does not do: rows, banks, or channels bound to addresses: a transaction takes whichever
+// channel is free first.
 //
 // Time of a transaction that arrives at `now`: it starts when a channel is free, and ends at
 //   start + latency + occupancy,  occupancy = bytes / bandwidth, rounded up to a picosecond once.
-// While a rank is refreshed nothing of it starts: what arrives then does so at the refresh's end. The channel is busy for the occupancy only; latencies overlap. A refused transaction takes the latency and no
-// channel.
+// What arrives while its rank is refreshed starts at the refresh's end. The channel is busy for the occupancy only;
+// latencies overlap. A refused transaction takes the latency and no channel.
 //
 // With a cache (off by default) an access all of whose lines are there takes the cache's latency and no channel. Any
 // other takes the memory's latency, and its bytes in lines that were not there take the channel. DmaExtension says what
-// an access is for; without one it is DMA. Untimed and direct accesses don't touch the cache.
+// an access is for; without one it is DMA. Untimed and direct accesses don't touch the cache, and no access hints at
+// direct ones.
 #pragma once
 
 #include <tlm_utils/multi_passthrough_target_socket.h>
 #include <array>
-
 #include <memory>
 
 #include "models/core/last_level_cache.h"
@@ -33,10 +34,10 @@ struct MemoryConfig {
   core::Tick latency = 70'000;               ///< from arrival at a free channel to the first byte
   std::uint64_t bandwidth_mbytes_per_s = 0;  ///< 10^6 bytes a second of each channel; 0: without limit
   std::uint32_t channels = 1;                ///< transactions whose bytes move at the same time; 0: without limit
-  core::Tick refresh_interval =
-      0;                    ///< from one refresh's begin to the next, the first at this time (JEDEC tREFI); 0: none
-  std::uint32_t ranks = 1;  ///< page n is in rank n modulo this; their refreshes begin evenly spread over the interval
-  core::Tick refresh = 0;   ///< one refresh's length, less than the interval (JEDEC tRFC)
+  core::Tick refresh_interval = 0;           ///< from one refresh of a rank to its next (JEDEC tREFI); 0: none
+  core::Tick refresh = 0;                    ///< one refresh's length, less than the interval (JEDEC tRFC)
+  /// At least 1. Page n is in rank n modulo this; rank r is first refreshed at (1 + r / ranks) intervals.
+  std::uint32_t ranks = 1;
   core::LastLevelCacheConfig cache = {};  ///< of 0 bytes: none
   core::Tick cache_latency = 15'000;      ///< of an access that hits
 };

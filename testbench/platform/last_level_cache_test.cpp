@@ -92,6 +92,12 @@ TEST_CASE("scenario with a cache: LT and AT agree with one request in flight") {
   CHECK(lt.at("/llc/dma_write") == at.at("/llc/dma_write"));
 }
 
+TEST_CASE("scenario with a cache: a walker that may read directly does not") {
+  const ScenarioResult result = run("lt", {"iommu.0.walker.dmi=true"});
+  CHECK(result.number("/masters/a/stages/walk_level_1/mean_ns") == 22.0);
+  CHECK(result.count("/llc/structure/hits") >= 198);
+}
+
 TEST_CASE("scenario with a cache: random reads over a window larger than it") {
   const ScenarioResult result = run("lt", {"device.a.window_cache=warm", "device.a.window_bytes=64MiB",
                                            "device.a.pattern=random", "device.a.count=40002", "ddi.max_leaf=2MiB"});

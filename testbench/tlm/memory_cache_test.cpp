@@ -1,5 +1,6 @@
 // Memory behind a last-level cache: times to the picosecond for each kind of access.
 #include "models/tlm/memory.h"
+#include "testbench/platform/new_simulation.h"
 #include "testbench/tlm/transactor.h"
 
 using namespace iommu;
@@ -194,6 +195,18 @@ TEST_CASE("memory with a cache: untimed accesses don't touch it, refused ones ne
   CHECK(b.read(Traffic::Host, 0x10000 + (1 << 20)) == 100'000);
   CHECK_FALSE(b.memory.cache()->holds(0x10000 + (1 << 20)));
   CHECK(b.memory.cache()->counters(Kind::Host).misses == 1);
+}
+
+TEST_CASE("memory with a cache: nobody is told to access it directly") {
+  for (const bool with_cache : {false, true}) {
+    MemoryConfig config = cached();
+    if (!with_cache) config.cache.size_bytes = 0;
+    test::new_simulation();
+    Bench b(config);
+    TestPayload payload(tlm::TLM_READ_COMMAND, 0x10000, Bytes(64));
+    b.cpu.blocking(payload);
+    CHECK(payload.is_dmi_allowed() == !with_cache);
+  }
 }
 
 TEST_CASE("memory with a cache: one that can't be is reported") {
