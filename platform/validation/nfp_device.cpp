@@ -29,6 +29,11 @@ const Limits& limits_of(int bytes) {
 
 }  // namespace
 
+const char* const kContiguousBuffer =
+    "The buffer is one contiguous range of DMA addresses where pcie-bench has chunks of 4 MiB that descend from "
+    "0xffc00000; both take as many "
+    "leaf tables, and one entry of each higher level.";
+
 Scenario nfp_transfers(const std::string& preset, const Transfers& transfers, int samples) {
   const Limits& limits = limits_of(transfers.bytes);
   return Scenario(preset)

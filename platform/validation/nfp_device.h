@@ -29,6 +29,9 @@ struct Transfers {
 /// "512KiB", "1.5MiB".
 [[nodiscard]] std::string window_name(std::uint64_t bytes);
 
+/// A difference from the source that all experiments with it share.
+extern const char* const kContiguousBuffer;
+
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 

@@ -9,11 +9,6 @@
 
 namespace iommu::platform::validation {
 
-const char* const kContiguousBuffer =
-    "The buffer is one contiguous range of DMA addresses where pcie-bench has chunks of 4 MiB that descend from "
-    "0xffc00000; both take as many "
-    "leaf tables, and one entry of each higher level.";
-
 namespace {
 
 constexpr double kClockStepNs = 16 / 1.2;  // of the device: 16 cycles of 1.2 GHz

@@ -17,9 +17,6 @@ struct WindowValue {
   double value;
 };
 
-/// A difference from the source that all of them share.
-extern const char* const kContiguousBuffer;
-
 /// A machine's device with a mapped buffer of 64 MiB and 64 B reads at random, one at a time.
 [[nodiscard]] Scenario serial_reads(Form form, const std::string& preset);
 /// The same device, in the first `window_bytes` of its buffer.

@@ -216,7 +216,8 @@ std::string report_as_markdown(const std::vector<ExperimentVerdict>& verdicts, F
       "`iommu-vp validate --out docs`,\n"
       "which also writes `validation.csv`, `validation.json` and the plots. All numbers are simulated: they are the "
       "same on every machine.\n\n"
-      "A point is *ok* when the measured value is within the tolerance that the source of the experiment states. "
+      "A point is *ok* when the measured value is within the tolerance, which was set with the experiment and not "
+      "after its result. "
       "Points that are out stay here\n"
       "with the reason, as far as it is known.\n\n";
   if (form == Form::Short) text += "Short form: fewer points, fewer samples.\n\n";

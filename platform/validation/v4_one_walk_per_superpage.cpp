@@ -41,7 +41,7 @@ Experiment one_walk_per_superpage(Form form) {
       "Preset snb-e5: leaves of 2 MiB that the IOTLB keeps in pieces of 4 KiB. 36 random reads of 64 bytes under way, "
       "data in the last-level "
       "cache.";
-  experiment.differences = {"The window is one range of addresses, not chunks of 4 MiB in descending order."};
+  experiment.differences = {kContiguousBuffer};
   const int samples = form == Form::Short ? 4000 : 60'000;
   Series rates{"snb-rate", "Sandy Bridge, 64 B reads, superpages", "M/s", bytes_axis("window"), {}, ""};
   Series misses{"snb-miss-rate", "Sandy Bridge, misses while the window is one superpage", "M/s", no_axis(), {}, ""};

@@ -94,7 +94,7 @@ Experiment strict_protection(Form form) {
   experiment.differences = {
       "The published accesses come from TCP flows with descriptors and acknowledgements. Here addresses are scattered "
       "over areas of a size that gives about the "
-      "published M, so M is an input and throughput the result.",
+      "published M, so M is an input and throughput the result; the tolerance of M is ours.",
       "The law takes walks of different length as one after the other without end; the link needs 302 ns for a page, "
       "so pages "
       "whose walk is shorter than that lose the difference."};

@@ -75,9 +75,15 @@ std::size_t ExperimentVerdict::points_in() const {
 
 ExperimentVerdict::Worst ExperimentVerdict::worst() const {
   Worst worst;
+  double most = 0;
   for (const SeriesVerdict& one : series) {
     for (const PointVerdict& point : one.points) {
-      if (worst.point == nullptr || point.share > worst.point->share) worst = {&one, &point};
+      // Within a range nothing says what would have been better.
+      const double share = point.in && !point.point->published ? 0 : point.share;
+      if (worst.point == nullptr || share > most) {
+        worst = {&one, &point};
+        most = share;
+      }
     }
   }
   return worst;

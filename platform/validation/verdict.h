@@ -49,7 +49,8 @@ struct ExperimentVerdict {
     const SeriesVerdict* series = nullptr;
     const PointVerdict* point = nullptr;
   };
-  /// The point with the largest share of its tolerance; the first one of equals. Nothing without points.
+  /// The point with the largest share of its tolerance, where one within a range without a published value counts as 0;
+  /// the first one of equals. Nothing without points.
   [[nodiscard]] Worst worst() const;
 };
 

@@ -132,6 +132,31 @@ TEST_CASE("an experiment's count and its worst point") {
   CHECK(ExperimentVerdict{}.worst().point == nullptr);
 }
 
+TEST_CASE("a point within a range is the worst only where all others are like it") {
+  const std::vector<Experiment> experiments = small_experiments();
+  ExperimentVerdict experiment = verdicts_on(experiments, 10.5, 21.5, 1.5)[0];
+  SeriesVerdict& series = experiment.series[0];
+  REQUIRE(series.points.size() == 2);
+  const Point range = [&] {
+    Point point = *series.points[0].point;
+    point.published.reset();
+    return point;
+  }();
+  PointVerdict inside = series.points[0];
+  inside.point = &range;
+  inside.share = 0.99;
+  inside.in = true;
+  series.points[1] = inside;
+  CHECK(experiment.worst().point == &series.points[0]);
+  // One that is out of its range counts with its share.
+  series.points[1].in = false;
+  series.points[1].share = 1.25;
+  CHECK(experiment.worst().point == &series.points[1]);
+  series.points.erase(series.points.begin());
+  series.points[0].in = true;
+  CHECK(experiment.worst().point == series.points.data());
+}
+
 TEST_CASE("scenarios as files") {
   CHECK(Scenario().to_toml().empty());
   const Scenario base = Scenario("bdw").with("mode", "at").with("a.b", 7).with("a.c", 15.7).with("a.d", true);
