@@ -111,7 +111,7 @@ sim::PageStreamConfig stream_of(const DeviceConfig& device, const Config& config
   stream.descriptor_bytes = s.descriptor_read_bytes;
   stream.completion_bytes = s.completion_write_bytes;
   stream.order = s.ring_order == StreamRingOrder::Random ? sim::RingOrder::Random : sim::RingOrder::RoundRobin;
-  stream.seed = config.seed + 0x9E3779B97F4A7C15ULL * index;
+  stream.seed = config.seed + core::kGoldenGamma * index;
   return stream;
 }
 
@@ -320,7 +320,7 @@ void Machine::build_device(const DeviceConfig& d) {
     master.mode = transport_of(config);
     master.requester = d.requester;
     // Devices draw from streams of their own.
-    master.pattern = pattern_of(g, config.seed + 0x9E3779B97F4A7C15ULL * index);
+    master.pattern = pattern_of(g, config.seed + core::kGoldenGamma * index);
     master.count = g.count;
     master.warmup = g.warmup_count;
     master.outstanding = d.outstanding;
@@ -347,10 +347,7 @@ void Machine::build_device(const DeviceConfig& d) {
     made.nic = std::make_unique<sim::Nic>(("device_" + d.name).c_str(), nic);
     bus->connect(made.nic->registers, made.registers, sim::nic::kWindowBytes);
   }
-  sim::DmaPort* port = made.generator != nullptr ? &made.generator->port
-                       : made.stream != nullptr  ? &made.stream->port
-                                                 : &made.nic->port;
-  port->statistics.keeps_latencies = config.statistics.latencies;
+  made.port().statistics.keeps_latencies = config.statistics.latencies;
   connect_dma(made, *iommu->unit);
   devices.push_back(std::move(made));
 }
