@@ -19,21 +19,6 @@ double share(core::Tick part, core::Tick whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// The sums of several masters.
-void merge(sim::DmaStatistics& into, const sim::DmaStatistics& from) {
-  into.requests += from.requests;
-  into.bytes += from.bytes;
-  into.faults += from.faults;
-  into.stage_sum_mismatches += from.stage_sum_mismatches;
-  for (std::size_t i = 0; i < into.faults_by_reason.size(); ++i) into.faults_by_reason[i] += from.faults_by_reason[i];
-  for (std::size_t i = 0; i < core::kOutcomeCount; ++i) into.by_outcome[i].merge(from.by_outcome[i]);
-  for (std::size_t i = 0; i < core::kStageCount; ++i) {
-    for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
-      into.by_outcome_stage[o][i].merge(from.by_outcome_stage[o][i]);
-    }
-  }
-}
-
 // One summary for each stage that took time, with its share of the `whole`: all the time of all requests of the master.
 ordered_json summaries(const std::array<core::LatencyHistogram, core::kStageCount>& by_stage, core::Tick whole) {
   ordered_json stages = ordered_json::object();
@@ -62,10 +47,10 @@ ordered_json stages_json(const sim::DmaStatistics& statistics) {
 ordered_json outcomes_json(const sim::DmaStatistics& statistics) {
   ordered_json outcomes = ordered_json::object();
   for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
-    const core::LatencyHistogram& histogram = statistics.by_outcome[o];
+    const core::LatencyHistogram& histogram = statistics.of_outcome(static_cast<core::OutcomeClass>(o));
     ordered_json outcome = latency_json(histogram);
     if (histogram.count() != 0) {
-      outcome["stages"] = summaries(statistics.by_outcome_stage[o], whole_time(statistics));
+      outcome["stages"] = summaries(statistics.stages_of_outcome(static_cast<core::OutcomeClass>(o)), whole_time(statistics));
     }
     outcomes[core::outcome_name(static_cast<core::OutcomeClass>(o))] = std::move(outcome);
   }
@@ -236,7 +221,7 @@ ordered_json measured_part(const Machine& machine, const std::vector<std::unique
   std::uint64_t rate_requests = 0;
   for (const auto& driver : drivers) {
     const sim::DmaStatistics& statistics = driver->device().statistics();
-    merge(all, statistics);
+    all.merge(statistics);
     rate_requests += statistics.rate_requests();
     ordered_json master = {
         {"requests", statistics.requests}, {"bytes", statistics.bytes}, {"faults", statistics.faults}};

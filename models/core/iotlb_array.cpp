@@ -3,9 +3,17 @@
 namespace iommu::core {
 
 const IotlbEntry* IotlbArray::find_anywhere(RequesterId tag, Address input) {
+  unsigned smallest = 0;
   for (unsigned level = 1; level <= kLargestLeafLevel; ++level) {
     if (entries_of_level_[level] == 0) continue;
-    if (const IotlbEntry* entry = array_.find(key(tag, input, level), set(input, level))) return entry;
+    if (smallest == 0) smallest = level;
+    if (const IotlbEntry* entry = array_.find(key(tag, input, level), set(input, level))) {
+      // Next to it, in the same large page, a smaller one may go first.
+      last_tag_ = tag;
+      last_mask_ = ~(level_bytes(smallest) - 1);
+      last_page_ = input & last_mask_;
+      return entry;
+    }
   }
   return nullptr;
 }
@@ -32,6 +40,7 @@ void IotlbArray::fill_piece(RequesterId tag, Address input, const Mapping& mappi
 
 void IotlbArray::insert(RequesterId tag, const IotlbEntry& entry) {
   if (array_.capacity() == 0) return;
+  last_tag_ = kNone;
   const Mapping& mapping = entry.mapping;
   const unsigned level = mapping.level;
   const std::uint64_t entry_key = key(tag, mapping.input_page, level);
@@ -49,6 +58,7 @@ void IotlbArray::insert(RequesterId tag, const IotlbEntry& entry) {
 }
 
 std::size_t IotlbArray::invalidate(const TranslationScope& scope) {
+  last_tag_ = kNone;
   const std::size_t gone = array_.erase_if([&](std::uint64_t, const IotlbEntry& entry) {
     const Mapping& mapping = entry.mapping;
     const std::uint64_t leaf_bytes = level_bytes(entry.leaf_level);

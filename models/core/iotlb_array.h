@@ -45,11 +45,7 @@ class IotlbArray {
   /// else.
   [[nodiscard]] const IotlbEntry* find(RequesterId tag, Address input) {
     // Most often it is the page of the look-up before.
-    for (unsigned level = 1; level <= kLargestLeafLevel; ++level) {
-      if (entries_of_level_[level] == 0) continue;
-      if (const IotlbEntry* entry = array_.find_last(key(tag, input, level), set(input, level))) return entry;
-      break;  // a smaller page goes first
-    }
+    if (last_tag_ == tag && ((input ^ last_page_) & last_mask_) == 0) return &array_.last_used();
     return find_anywhere(tag, input);
   }
   /// The same without a trace, for probes.
@@ -82,6 +78,12 @@ class IotlbArray {
   [[nodiscard]] static std::uint64_t set(Address input, unsigned level) {
     return input >> (kPageShift + 9 * (level - 1));
   }
+
+  // Where the last look-up that found something would find the same again, until anything changes.
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  std::uint32_t last_tag_ = kNone;
+  Address last_page_ = 0;
+  std::uint64_t last_mask_ = 0;
 
   TlbArray<IotlbEntry> array_;
   std::array<std::size_t, 4> entries_of_level_{};  // sizes that are not present are not looked for

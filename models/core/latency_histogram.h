@@ -28,6 +28,9 @@ class LatencyHistogram {
     ++repeats_;
   }
 
+  /// Counts the value that was added last `times` more times.
+  void add_again(std::uint64_t times) { repeats_ += times; }
+
   /// Adds everything that `other` counted, as if it had been added here.
   void merge(const LatencyHistogram& other);
 

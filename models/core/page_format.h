@@ -43,10 +43,18 @@ struct PageFormat {
     return static_cast<unsigned>(input >> (kPageShift + 9 * (at_level - 1))) & 511u;
   }
 
+  [[nodiscard]] constexpr Permissions permissions(std::uint64_t entry) const {
+    return ((entry & read_bit) != 0 ? Permissions::Read : Permissions::None) |
+           ((entry & write_bit) != 0 ? Permissions::Write : Permissions::None);
+  }
+  /// The bits of an entry that give these permissions.
+  [[nodiscard]] constexpr std::uint64_t bits_of(Permissions wanted) const {
+    return (allows(wanted, Permissions::Read) ? read_bit : 0) | (allows(wanted, Permissions::Write) ? write_bit : 0);
+  }
+
   [[nodiscard]] constexpr PageEntry decode(std::uint64_t entry, unsigned at_level) const {
     PageEntry result;
-    result.permissions = ((entry & read_bit) != 0 ? Permissions::Read : Permissions::None) |
-                         ((entry & write_bit) != 0 ? Permissions::Write : Permissions::None);
+    result.permissions = permissions(entry);
     result.leaf = at_level == 1 || ((entry & leaf_bit) != 0 && level[at_level].leaf_supported);
     const std::uint64_t reserved = result.leaf ? level[at_level].reserved_in_leaf : level[at_level].reserved_in_table;
     result.reserved_set = (entry & reserved) != 0;
@@ -63,9 +71,7 @@ struct PageFormat {
   /// A leaf at `at_level` for a page aligned to that level's size; None gives a not-present entry that keeps the
   /// address.
   [[nodiscard]] constexpr std::uint64_t leaf_entry(Address page, Permissions permissions, unsigned at_level) const {
-    return (allows(permissions, Permissions::Read) ? read_bit : 0) |
-           (allows(permissions, Permissions::Write) ? write_bit : 0) | (at_level > 1 ? leaf_bit : 0) |
-           (page & address_mask);
+    return bits_of(permissions) | (at_level > 1 ? leaf_bit : 0) | (page & address_mask);
   }
 };
 

@@ -21,17 +21,26 @@ namespace iommu::core {
 class Resource {
  public:
   /// `units` users at a time; 0 means without limit.
-  explicit Resource(std::uint32_t units) : units_(units) {}
+  explicit Resource(std::uint32_t units) : units_(units), single_(units == 1) {}
 
   /// Takes a unit from its start on for `occupancy` ticks; returns the start, `now` or later.
   Tick reserve(Tick now, Tick occupancy) {
+    if (take_at_once(now, occupancy)) return now;
     note(now);
-    if (units_.empty()) return now;
-    if (units_.size() == 1 && units_.front().take_at_end(now, occupancy)) return now;
-    Unit* best = nullptr;
-    const Tick start = earliest(now, occupancy, best);
-    best->take(start, start + occupancy);
-    return start;
+    if (single_) {
+      Unit& unit = units_.front();
+      if (unit.take_at_end(now, occupancy)) return now;
+      // Behind a queue that has not ended, as everybody is when a resource is busy.
+      if (now >= unit.last.start) return unit.take_behind_last(occupancy);
+    }
+    return reserve_any(now, occupancy);
+  }
+
+  /// The usual case of reserve(), start at `now`; false, with nothing taken, when it takes a closer look.
+  [[nodiscard]] bool take_at_once(Tick now, Tick occupancy) {
+    if (!single_ || now < latest_ || !units_.front().take_at_end(now, occupancy)) return false;
+    latest_ = now;
+    return true;
   }
 
   /// For occupancies that are known only afterwards: the start, and later release() with it and the end.
@@ -58,21 +67,20 @@ class Resource {
     Tick start;
     Tick end;
   };
-  // One unit's uses in order of time, in a ring; those that touch are one. Before `forgotten` it counts as taken.
+  // One unit's uses in order of time, without overlaps; those that touch are one. Before `forgotten` it counts as taken.
   struct Unit {
-    static constexpr std::uint32_t kRemembered = 32;
-    std::array<Use, kRemembered> ring{};
-    std::uint32_t first = 0;
-    std::uint32_t count = 0;
-    Tick forgotten = 0;
+    static constexpr std::uint32_t kEarlier = 31;
+    Use last{0, 0};                    // empty at first, which changes nothing
+    Tick forgotten = 0;                // never later than last.start
+    std::uint32_t oldest = 0;          // in the ring
+    std::array<Use, kEarlier> ring{};  // those before `last`; empty ones first
 
-    [[nodiscard]] Use& use(std::uint32_t i) { return ring[(first + i) % kRemembered]; }
-    [[nodiscard]] const Use& use(std::uint32_t i) const { return ring[(first + i) % kRemembered]; }
+    [[nodiscard]] const Use& use(std::uint32_t i) const { return i == kEarlier ? last : ring[(oldest + i) % kEarlier]; }
 
     [[nodiscard]] Tick earliest(Tick now, Tick occupancy) const {
       Tick start = std::max(now, forgotten);
-      if (count == 0 || use(count - 1).end <= start) return start;
-      for (std::uint32_t i = 0; i < count; ++i) {
+      if (last.end <= start) return start;
+      for (std::uint32_t i = 0; i <= kEarlier; ++i) {
         const Use& taken = use(i);
         if (taken.end <= start) continue;
         if (taken.start > start && taken.start - start >= occupancy) return start;
@@ -82,53 +90,67 @@ class Resource {
     }
     /// The usual case: nothing is taken from `now` on, and takes it.
     bool take_at_end(Tick now, Tick occupancy) {
-      if (count == 0 || use(count - 1).end > now || now < forgotten) return false;
-      if (use(count - 1).end == now) {
-        use(count - 1).end += occupancy;
+      if (last.end > now) return false;
+      if (last.end == now) {
+        last.end += occupancy;
       } else if (occupancy != 0) {
         append(now, now + occupancy);
       }
       return true;
     }
+    Tick take_behind_last(Tick occupancy) {
+      const Tick start = last.end;
+      last.end += occupancy;
+      return start;
+    }
     void take(Tick start, Tick end) {
       if (start == end) return;
-      if (count != 0) {
-        Use& last = use(count - 1);
-        if (last.end == start) {
-          last.end = end;
-          return;
-        }
-        if (last.start >= start) return take_between(start, end);
+      if (start > last.end) {
+        append(start, end);
+      } else if (start >= last.start) {
+        last.end = std::max(last.end, end);
+      } else {
+        take_between(start, end);
       }
-      append(start, end);
     }
     void append(Tick start, Tick end) {
-      if (count == kRemembered) {
-        forgotten = ring[first].end;
-        first = (first + 1) % kRemembered;
-      } else {
-        ++count;
-      }
-      use(count - 1) = {start, end};
+      Use& place = ring[oldest];
+      forgotten = place.end;
+      place = last;
+      oldest = oldest == kEarlier - 1 ? 0 : oldest + 1;
+      last = {start, end};
     }
     // Not behind all others.
-    void take_between(Tick start, Tick end) {
-      std::array<Use, kRemembered + 1> uses;
+    [[gnu::noinline]] void take_between(Tick start, Tick end) {
+      std::array<Use, kEarlier + 2> uses;
       std::uint32_t made = 0;
       std::uint32_t i = 0;
-      while (use(i).start < start) uses[made++] = use(i++);
+      const auto keep = [&uses, &made](const Use& kept) {
+        if (kept.start != kept.end) uses[made++] = kept;
+      };
+      for (; use(i).start < start; ++i) keep(use(i));
       // A use whose length was not known beforehand may reach into the ones after it.
       Use taken{start, end};
-      while (i < count && use(i).start <= taken.end) taken.end = std::max(taken.end, use(i++).end);
-      uses[made++] = taken;
-      while (i < count) uses[made++] = use(i++);
-      const std::uint32_t dropped = made > kRemembered ? 1 : 0;
-      if (dropped != 0) forgotten = uses[0].end;
-      first = 0;
-      count = made - dropped;
-      std::copy(uses.begin() + dropped, uses.begin() + made, ring.begin());
+      for (; i <= kEarlier && use(i).start <= taken.end; ++i) taken.end = std::max(taken.end, use(i).end);
+      keep(taken);
+      for (; i <= kEarlier; ++i) keep(use(i));
+      std::uint32_t from = 0;
+      if (made == kEarlier + 2) forgotten = uses[from++].end;
+      last = uses[--made];
+      ring = {};
+      oldest = 0;
+      std::copy(uses.begin() + from, uses.begin() + made, ring.end() - (made - from));
     }
   };
+
+  // Not inlined, so that the usual case stays small where it is.
+  [[gnu::noinline]] Tick reserve_any(Tick now, Tick occupancy) {
+    if (units_.empty()) return now;
+    Unit* best = nullptr;
+    const Tick start = earliest(now, occupancy, best);
+    best->take(start, start + occupancy);
+    return start;
+  }
 
   Tick earliest(Tick now, Tick occupancy, Unit*& best) {
     Tick start = 0;
@@ -152,6 +174,7 @@ class Resource {
   }
 
   std::vector<Unit> units_;
+  bool single_;
   Tick latest_ = 0;
   std::uint64_t out_of_order_ = 0;
 };

@@ -74,26 +74,36 @@ inline constexpr std::size_t kOutcomeCount = static_cast<std::size_t>(OutcomeCla
 class StageTimes {
  public:
   void charge(Stage stage, Tick ticks) {
-    ticks_[static_cast<std::size_t>(stage)] += ticks;
-    charged_ |= std::uint32_t{1} << static_cast<unsigned>(stage);
+    const std::uint32_t bit = std::uint32_t{1} << static_cast<unsigned>(stage);
+    Tick& spent = ticks_[static_cast<std::size_t>(stage)];
+    spent = ((charged_ & bit) != 0 ? spent : 0) + ticks;
+    charged_ |= bit;
   }
-  [[nodiscard]] Tick of(Stage stage) const { return ticks_[static_cast<std::size_t>(stage)]; }
+  [[nodiscard]] Tick of(Stage stage) const {
+    const auto index = static_cast<std::size_t>(stage);
+    return ((charged_ >> index) & 1) != 0 ? ticks_[index] : 0;
+  }
   [[nodiscard]] Tick total() const {
     Tick sum = 0;
-    for (const Tick ticks : ticks_) sum += ticks;
+    visit([&sum](std::size_t, Tick ticks) { sum += ticks; });
     return sum;
   }
-  void clear() {
-    ticks_.fill(0);
-    charged_ = 0;
-  }
+  void clear() { charged_ = 0; }
   /// Everything so far becomes `stage`: for work that has to be done again.
   void collapse_into(Stage stage) {
     const Tick sum = total();
     clear();
     charge(stage, sum);
   }
-  [[nodiscard]] const std::array<Tick, kStageCount>& all() const { return ticks_; }
+  [[nodiscard]] std::array<Tick, kStageCount> all() const {
+    std::array<Tick, kStageCount> all{};
+    visit([&all](std::size_t stage, Tick ticks) { all[stage] = ticks; });
+    return all;
+  }
+  /// Of a stage that is among charged().
+  [[nodiscard]] Tick of_charged(std::size_t stage) const { return ticks_[stage]; }
+  /// The stages that were charged, a bit each, be it with no time at all.
+  [[nodiscard]] std::uint32_t charged() const { return charged_; }
   /// Calls visit(stage's number, ticks) for each stage that took time.
   template <class Visitor>
   void visit(Visitor&& visit) const {
@@ -104,8 +114,8 @@ class StageTimes {
   }
 
  private:
-  std::array<Tick, kStageCount> ticks_{};
-  std::uint32_t charged_ = 0;  // stages that may have taken time, a bit each
+  std::array<Tick, kStageCount> ticks_{};  // what isn't charged is old
+  std::uint32_t charged_ = 0;              // a bit each
   static_assert(kStageCount <= 32);
 };
 

@@ -39,7 +39,7 @@ class TlbArray {
     }
     if (ways_ > kScannedWays) {
       unsigned bits = 1;
-      while ((std::size_t{1} << bits) < 2 * keys_.size()) ++bits;
+      while ((std::size_t{1} << bits) < 4 * keys_.size()) ++bits;
       index_shift_ = 64 - bits;
       index_.resize(std::size_t{1} << bits, kNone);
     }
@@ -57,11 +57,9 @@ class TlbArray {
     return &data_[i];
   }
 
-  /// The entry that was used last, if it is the one of this key in this set: using it again changes nothing.
-  [[nodiscard]] const Data* find_last(std::uint64_t key, std::uint64_t set) const {
-    if (last_ == kNone || keys_[last_] != key || set_at(last_) != set_of(set)) return nullptr;
-    return &data_[last_];
-  }
+  /// The entry that was used last; using it again changes nothing. Only after a find() that has found, and before an insert()
+  /// or erase_if().
+  [[nodiscard]] const Data& last_used() const { return data_[last_]; }
 
   /// The same without counting as a use, for probes.
   [[nodiscard]] const Data* peek(std::uint64_t key, std::uint64_t set) const {
@@ -81,11 +79,12 @@ class TlbArray {
       if (displaced) {
         i = victim(set_of(set));
         if (evicted != nullptr) *evicted = data_[i];
-        remove(i);
-        free_from_[set_of(set)] = ways_;  // it is taken again
+        index_remove(i);
+        age_remove(i);
+      } else {
+        ++size_;
       }
       keys_[i] = key;
-      ++size_;
       index_add(i);
       age_add(i);
     }
@@ -134,7 +133,7 @@ class TlbArray {
     }
   }
 
-  // --- The index: open addressing, half full at most.
+  // --- The index: open addressing, a quarter full at most.
 
   [[nodiscard]] std::size_t place_of(std::uint64_t key, std::uint32_t base) const {
     return static_cast<std::size_t>(((key ^ base) * 0x9E3779B97F4A7C15U) >> index_shift_);

@@ -8,48 +8,36 @@ Walk::Walk(const AddressSpace& space, Address input, Permissions wanted, bool ze
       wanted_(wanted),
       zero_length_(zero_length),
       level_(space.levels),
-      table_(space.root) {}
+      table_(space.root),
+      wanted_bits_(space.format == nullptr ? 0 : space.format->bits_of(wanted)) {}
 
 void Walk::skip_to(const WalkStart& start) {
   table_ = start.table;
   level_ = start.level;
-  permissions_ = start.permissions;
-  if (!space_.permits(permissions_, wanted_, zero_length_)) end(missing_permission(permissions_, wanted_));
+  allowed_ = space_.format->bits_of(start.permissions);
+  if (!permitted()) end_without_permission();
 }
 
-void Walk::give(bool readable, std::uint64_t entry) {
-  if (!readable) {
-    end(level_ == space_.levels ? FaultCause::TopTableAccess : FaultCause::LowerTableAccess);
-    return;
-  }
-  const PageEntry decoded = space_.format->decode(entry, level_);
-  permissions_ = permissions_ & decoded.permissions;
-  // An entry without read and write permission is not present; VT-d reports it as the missing permission. Permission
-  // comes before the entry's reserved bits, which mean nothing in an entry that is not present.
-  if (!space_.permits(permissions_, wanted_, zero_length_)) {
-    end(missing_permission(permissions_, wanted_));
-    return;
-  }
-  if (decoded.reserved_set) {
-    end(FaultCause::ReservedSet);
-    return;
-  }
-  if (!decoded.leaf) {
-    table_ = decoded.address;
-    --level_;
-    return;
-  }
+void Walk::end_without_access() {
+  end(level_ == space_.levels ? FaultCause::TopTableAccess : FaultCause::LowerTableAccess);
+}
+
+void Walk::end_without_permission() { end(missing_permission(permissions(), wanted_)); }
+
+void Walk::end_in_leaf(std::uint64_t entry) {
+  const PageEntry leaf = space_.format->decode(entry, level_);
+  if (leaf.reserved_set) return end(FaultCause::ReservedSet);
   Mapping mapping;
   mapping.level = static_cast<std::uint8_t>(level_);
   mapping.input_page = input_ & ~(level_bytes(level_) - 1);
-  mapping.output_page = decoded.address;
-  mapping.permissions = permissions_;
-  mapping.snoop = decoded.snoop;
+  mapping.output_page = leaf.address;
+  mapping.permissions = permissions();
+  mapping.snoop = leaf.snoop;
   mapping.domain = space_.domain;
   end(mapping);
 }
 
-void Walk::end(WalkOutcome outcome) {
+void Walk::end(const WalkOutcome& outcome) {
   outcome_ = outcome;
   done_ = true;
 }

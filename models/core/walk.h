@@ -32,10 +32,22 @@ class Walk {
   [[nodiscard]] unsigned level() const { return level_; }
 
   /// The entry asked for; `readable` false when the memory system refused.
-  void give(bool readable, std::uint64_t entry);
+  void give(bool readable, std::uint64_t entry) {
+    if (!readable) return end_without_access();
+    allowed_ &= entry;
+    // An entry without read and write permission is not present; VT-d reports it as the missing permission. Permission
+    // comes before the entry's reserved bits, which mean nothing in an entry that is not present.
+    if ((allowed_ & wanted_bits_) != wanted_bits_ && !permitted()) return end_without_permission();
+    const PageFormat& format = *space_.format;
+    const PageFormat::Level& at_level = format.level[level_];
+    if (level_ == 1 || ((entry & format.leaf_bit) != 0 && at_level.leaf_supported)) return end_in_leaf(entry);
+    if ((entry & at_level.reserved_in_table) != 0) return end(FaultCause::ReservedSet);
+    table_ = entry & format.address_mask;
+    --level_;
+  }
 
   /// Where the walk would begin next time with this upper part cached: set by the last give() that went down a level.
-  [[nodiscard]] WalkStart position() const { return {table_, static_cast<std::uint8_t>(level_), permissions_}; }
+  [[nodiscard]] WalkStart position() const { return {table_, static_cast<std::uint8_t>(level_), permissions()}; }
 
   /// Valid when done().
   [[nodiscard]] const WalkOutcome& outcome() const { return outcome_; }
@@ -43,7 +55,12 @@ class Walk {
   [[nodiscard]] Address input() const { return input_; }
 
  private:
-  void end(WalkOutcome outcome);
+  void end_without_access();
+  void end_without_permission();
+  void end_in_leaf(std::uint64_t entry);
+  void end(const WalkOutcome& outcome);
+  [[nodiscard]] Permissions permissions() const { return space_.format->permissions(allowed_); }
+  [[nodiscard]] bool permitted() const { return space_.permits(permissions(), wanted_, zero_length_); }
 
   AddressSpace space_;
   Address input_;
@@ -52,7 +69,8 @@ class Walk {
   bool done_ = false;
   unsigned level_;
   Address table_;
-  Permissions permissions_ = Permissions::ReadWrite;
+  std::uint64_t wanted_bits_;                  // of an entry, for `wanted_`
+  std::uint64_t allowed_ = ~std::uint64_t{0};  // the bits that all entries so far have: those of permissions count
   WalkOutcome outcome_ = FaultCause::NoRead;
 };
 

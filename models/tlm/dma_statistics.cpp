@@ -24,14 +24,63 @@ void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks,
     bytes += length;
   }
   if (!keeps_latencies) return;
-  by_outcome[outcome].add(latency_ticks);
+  Outcome& of = outcomes_[outcome];
+  if (of.same(report.stages, latency_ticks)) {
+    ++of.repeats;
+    return;
+  }
+  if (!of.add(report.stages, latency_ticks)) ++stage_sum_mismatches;
+}
+
+bool DmaStatistics::Outcome::add(const core::StageTimes& times, core::Tick latency_ticks) {
+  settle();
+  latency.add(latency_ticks);
   core::Tick sum = 0;
-  auto& by_stage = by_outcome_stage[outcome];
-  report.stages.visit([&](std::size_t stage, core::Tick ticks) {
+  for (std::uint32_t left = times.charged(); left != 0; left &= left - 1) {
+    const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+    const core::Tick ticks = times.of_charged(stage);
+    last[stage] = ticks;
+    if (ticks == 0) continue;
     sum += ticks;
-    by_stage[stage].add(ticks);
-  });
-  if (sum != latency_ticks) ++stage_sum_mismatches;
+    stages[stage].add(ticks);
+  }
+  last_latency = latency_ticks;
+  last_charged = sum == latency_ticks ? times.charged() : 0;
+  return sum == latency_ticks;
+}
+
+bool DmaStatistics::Outcome::same(const core::StageTimes& times, core::Tick latency_ticks) const {
+  if (latency_ticks != last_latency || times.charged() != last_charged || last_charged == 0) return false;
+  for (std::uint32_t left = last_charged; left != 0; left &= left - 1) {
+    const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+    if (times.of_charged(stage) != last[stage]) return false;
+  }
+  return true;
+}
+
+void DmaStatistics::Outcome::settle() {
+  if (repeats == 0) return;
+  latency.add_again(repeats);
+  for (std::uint32_t left = last_charged; left != 0; left &= left - 1) {
+    const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+    if (last[stage] != 0) stages[stage].add_again(repeats);
+  }
+  repeats = 0;
+}
+
+DmaStatistics::Outcome& DmaStatistics::settled(core::OutcomeClass outcome) const {
+  Outcome& found = outcomes_[static_cast<std::size_t>(outcome)];
+  found.settle();
+  return found;
+}
+
+const core::LatencyHistogram& DmaStatistics::of_outcome(core::OutcomeClass outcome) const {
+  return settled(outcome).latency;
+}
+
+const std::array<core::LatencyHistogram, core::kStageCount>& DmaStatistics::stages_of_outcome(
+    core::OutcomeClass outcome) const {
+  return settled(outcome).stages;
 }
 
 void DmaStatistics::begin_rate(core::Tick at) {
@@ -42,20 +91,45 @@ void DmaStatistics::begin_rate(core::Tick at) {
 
 core::LatencyHistogram DmaStatistics::latency() const {
   core::LatencyHistogram all;
-  for (const core::LatencyHistogram& outcome : by_outcome) all.merge(outcome);
+  for (Outcome& outcome : outcomes_) {
+    outcome.settle();
+    all.merge(outcome.latency);
+  }
   return all;
 }
 
 core::LatencyHistogram DmaStatistics::by_stage(core::Stage stage) const {
   core::LatencyHistogram all;
-  for (const auto& stages : by_outcome_stage) all.merge(stages[static_cast<std::size_t>(stage)]);
+  for (Outcome& outcome : outcomes_) {
+    outcome.settle();
+    all.merge(outcome.stages[static_cast<std::size_t>(stage)]);
+  }
   return all;
 }
 
 core::Tick DmaStatistics::stage_ticks(core::Stage stage) const {
   core::Tick sum = 0;
-  for (const auto& stages : by_outcome_stage) sum += stages[static_cast<std::size_t>(stage)].sum();
+  for (Outcome& outcome : outcomes_) {
+    outcome.settle();
+    sum += outcome.stages[static_cast<std::size_t>(stage)].sum();
+  }
   return sum;
+}
+
+void DmaStatistics::merge(const DmaStatistics& other) {
+  requests += other.requests;
+  bytes += other.bytes;
+  faults += other.faults;
+  stage_sum_mismatches += other.stage_sum_mismatches;
+  for (std::size_t i = 0; i < faults_by_reason.size(); ++i) faults_by_reason[i] += other.faults_by_reason[i];
+  for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+    Outcome& own = outcomes_[o];
+    Outcome& from = other.outcomes_[o];
+    own.settle();
+    from.settle();
+    own.latency.merge(from.latency);
+    for (std::size_t i = 0; i < core::kStageCount; ++i) own.stages[i].merge(from.stages[i]);
+  }
 }
 
 void DmaStatistics::restart(core::Tick now) {

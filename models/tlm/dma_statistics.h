@@ -30,11 +30,12 @@ struct DmaStatistics {
   std::uint64_t requests_before_rate = 0;            ///< of `requests`: ended at rate_from or before
   std::uint64_t bytes_before_rate = 0;               ///< of `bytes`, likewise
 
-  bool keeps_latencies = true;  ///< false: only the counters above; what follows stays empty
+  bool keeps_latencies = true;  ///< false: only the counters above; latencies stay empty
 
-  std::array<core::LatencyHistogram, core::kOutcomeCount> by_outcome;  ///< of all operations, failed ones included
-  /// Of operations that spent time there, by outcome.
-  std::array<std::array<core::LatencyHistogram, core::kStageCount>, core::kOutcomeCount> by_outcome_stage;
+  [[nodiscard]] const core::LatencyHistogram& of_outcome(core::OutcomeClass outcome) const;  ///< failed ones included
+  /// Of the outcome's operations that spent time there, by stage.
+  [[nodiscard]] const std::array<core::LatencyHistogram, core::kStageCount>& stages_of_outcome(
+      core::OutcomeClass outcome) const;
 
   // Sums over outcomes, made when asked for: an operation is recorded once for itself and once for each stage.
   [[nodiscard]] core::LatencyHistogram latency() const;                    ///< of all operations
@@ -58,6 +59,9 @@ struct DmaStatistics {
   /// Forgets everything; operations under way count in the window in which they end.
   void restart(core::Tick now);
 
+  /// Adds another master's counts and latencies; times stay its own.
+  void merge(const DmaStatistics& other);
+
   /// Calls visit(name, unit, description, value) for each plain counter.
   template <class Visitor>
   void visit_counters(Visitor&& visit) const {
@@ -66,6 +70,25 @@ struct DmaStatistics {
     visit("faults", "", "operations that failed", faults);
     visit("stage_sum_mismatches", "", "operations whose stages don't sum to their latency", stage_sum_mismatches);
   }
+
+ private:
+  // An operation that took in each stage what the last one of its outcome took is only counted: it is sorted in when
+  // another one comes or somebody asks.
+  struct Outcome {
+    core::LatencyHistogram latency;
+    std::array<core::LatencyHistogram, core::kStageCount> stages;
+    core::Tick last_latency = 0;
+    std::uint32_t last_charged = 0;  // as of core::StageTimes; 0: nothing can be like it
+    std::array<core::Tick, core::kStageCount> last{};
+    std::uint64_t repeats = 0;
+
+    [[nodiscard]] bool same(const core::StageTimes& times, core::Tick latency_ticks) const;
+    /// False when the stages don't sum to the latency.
+    [[gnu::noinline]] bool add(const core::StageTimes& times, core::Tick latency_ticks);
+    void settle();
+  };
+  [[nodiscard]] Outcome& settled(core::OutcomeClass outcome) const;
+  mutable std::array<Outcome, core::kOutcomeCount> outcomes_;
 };
 
 }  // namespace iommu::sim

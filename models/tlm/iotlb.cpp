@@ -8,28 +8,22 @@ Iotlb::Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config)
     : sc_module(name), config_(config), array_(config.array), ports_(config.ports) {}
 
 IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) {
-  IotlbAnswer answer;
-  answer.start = ports_.reserve(std::max(now, occupied_until_), config_.cycle);
-  answer.looked_up = answer.start + config_.latency;
-  answer.ready = answer.looked_up;
+  const core::Tick start = ports_.reserve(std::max(now, occupied_until_), config_.cycle);
+  const core::Tick looked_up = start + config_.latency;
   core::IotlbCounters& counters = array_.counters;
   ++counters.lookups;
   const core::IotlbEntry* entry = array_.find(tag, input);
   if (entry == nullptr) {
     ++(walk_under_way ? counters.merged : counters.misses);
-    return answer;
+    return {IotlbAnswer::Kind::Miss, start, looked_up, looked_up, {}};
   }
-  answer.mapping = entry->mapping;
-  if (entry->ready_at > answer.looked_up) {
-    answer.kind = IotlbAnswer::Kind::Merged;
-    answer.ready = entry->ready_at;
+  if (entry->ready_at > looked_up) {
     ++counters.merged;
-  } else {
-    answer.kind = IotlbAnswer::Kind::Hit;
-    ++counters.hits;
-    ++counters.hits_by_level[entry->mapping.level];
+    return {IotlbAnswer::Kind::Merged, start, looked_up, entry->ready_at, entry->mapping};
   }
-  return answer;
+  ++counters.hits;
+  ++counters.hits_by_level[entry->mapping.level];
+  return {IotlbAnswer::Kind::Hit, start, looked_up, looked_up, entry->mapping};
 }
 
 std::optional<core::Mapping> Iotlb::peek(core::RequesterId tag, core::Address input) const {

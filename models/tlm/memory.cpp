@@ -12,7 +12,7 @@
 namespace iommu::sim {
 
 Memory::Memory(sc_core::sc_module_name name, const MemoryConfig& config)
-    : sc_module(name), socket("socket"), config_(config), channels_(config.channels) {
+    : sc_module(name), socket("socket"), config_(config), kernel_time_(*this), channels_(config.channels) {
   require_picosecond_resolution();
   if (config.cache.size_bytes != 0) {
     const char* problem = core::LastLevelCache::find_problem(config.cache);
@@ -20,6 +20,7 @@ Memory::Memory(sc_core::sc_module_name name, const MemoryConfig& config)
     if (problem == nullptr) cache_ = std::make_unique<core::LastLevelCache>(config.cache);
   }
   reserve();
+  only_channels_ = cache_ == nullptr && config.refresh_interval == 0;
   socket.register_b_transport(this, &Memory::b_transport);
   socket.register_nb_transport_fw(this, &Memory::nb_transport_fw);
   socket.register_transport_dbg(this, &Memory::transport_dbg);
@@ -97,16 +98,7 @@ void Memory::move(::tlm::tlm_generic_payload& payload) const {
   const unsigned width = payload.get_streaming_width();
   const unsigned char* enables = payload.get_byte_enable_ptr();
   if (enables == nullptr && width >= length) {
-    const unsigned char* from = payload.is_read() ? memory : data;
-    unsigned char* to = payload.is_read() ? data : memory;
-    // The usual lengths without a call: entries of tables, lines.
-    if (length == 8) {
-      std::memcpy(to, from, 8);
-    } else if (length == 64) {
-      std::memcpy(to, from, 64);
-    } else {
-      std::memcpy(to, from, length);
-    }
+    std::memcpy(payload.is_read() ? data : memory, payload.is_read() ? memory : data, length);
     return;
   }
   const unsigned period = payload.get_byte_enable_length();
@@ -137,6 +129,37 @@ std::uint64_t Memory::look_up(const ::tlm::tlm_generic_payload& payload, core::T
   return width < length && missing != 0 ? length : missing;
 }
 
+// What nearly every access is, at once: a whole line or entry where memory is, and a channel free. Nothing here calls
+// anything, which saves registers; all else goes on in access().
+void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  const unsigned length = payload.get_data_length();
+  const std::uint64_t offset = payload.get_address() - config_.base;
+  const Duration& duration = durations_[length == 8 ? 0 : 1];
+  if (!only_channels_ || duration.length != length || (length != 64 && length != 8)) return access(payload, delay);
+  if (payload.get_byte_enable_ptr() != nullptr || payload.get_streaming_width() < length) return access(payload, delay);
+  if (offset >= config_.size_bytes || length > config_.size_bytes - offset) return access(payload, delay);
+  if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) return access(payload, delay);
+  if (!channels_.take_at_once(kernel_time_.now(delay), duration.occupancy)) return access(payload, delay);
+  delay += duration.time;
+  counters_.busy += duration.occupancy;
+  const unsigned char* from = bytes_ + offset;
+  unsigned char* to = payload.get_data_ptr();
+  if (payload.is_read()) {
+    ++counters_.reads;
+    counters_.bytes_read += length;
+  } else {
+    ++counters_.writes;
+    counters_.bytes_written += length;
+    to = bytes_ + offset;
+    from = payload.get_data_ptr();
+  }
+  length == 64 ? static_cast<void>(std::memcpy(to, from, 64)) : static_cast<void>(std::memcpy(to, from, 8));
+  payload.set_dmi_allowed(true);
+  payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+}
+
+// The time of a transaction of this length that need not wait. The ones asked for last are kept: neither divisions nor
+// conversions of time on the way.
 const Memory::Duration& Memory::duration_of(std::uint64_t length) {
   Duration& known = durations_[length == 8 ? 0 : 1];
   if (known.length != length) {
@@ -149,7 +172,7 @@ const Memory::Duration& Memory::duration_of(std::uint64_t length) {
   return known;
 }
 
-void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+void Memory::access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   // Behind a cache an access has no fixed time that a direct one could take.
   payload.set_dmi_allowed(bytes_ != nullptr && cache_ == nullptr);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
@@ -173,7 +196,7 @@ void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_t
     delay += to_sc_time(config_.cache_latency);
   } else {
     const Duration& duration = duration_of(moved);
-    const core::Tick now = now_ticks(delay);
+    const core::Tick now = kernel_time_.now(delay);
     const core::Tick wait = channels_.reserve(after_refresh(payload.get_address(), now), duration.occupancy) - now;
     delay += duration.time;
     if (wait != 0) {

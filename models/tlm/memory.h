@@ -93,6 +93,7 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   [[nodiscard]] std::uint64_t look_up(const ::tlm::tlm_generic_payload& payload, core::Traffic traffic);
 
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  [[gnu::noinline]] void access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
                                        sc_core::sc_time& delay);
   unsigned transport_dbg(int port, ::tlm::tlm_generic_payload& payload);
@@ -108,9 +109,11 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   const Duration& duration_of(std::uint64_t length);
 
   MemoryConfig config_;
+  KernelTime kernel_time_;
   unsigned char* bytes_ = nullptr;
   std::array<Duration, 2> durations_;  ///< of entries of tables, and of everything else
   core::Resource channels_;
+  bool only_channels_ = false;  // neither cache nor refresh
   std::unique_ptr<core::LastLevelCache> cache_;
   MemoryCounters counters_;
 };

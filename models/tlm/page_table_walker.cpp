@@ -1,38 +1,10 @@
 #include "models/tlm/page_table_walker.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "models/tlm/walker_state.h"
 
 namespace iommu::sim {
-
-namespace {
-
-// What at most one walk at a time is for, when that is so.
-std::uint64_t region_of(const WalkJob& job) {
-  constexpr unsigned kRegionShift = 21;
-  return (job.input >> kRegionShift) | (std::uint64_t{job.space.domain} << (64 - kRegionShift));
-}
-
-}  // namespace
-
-// One walk under way. `mark` is the time up to which its stages are charged.
-struct PageTableWalker::Active {
-  enum class Next : std::uint8_t { Read, Finish, Free, Reply };
-
-  WalkJob* job = nullptr;
-  WalkClient* client = nullptr;
-  core::Walk walk{core::AddressSpace{}, 0, core::Permissions::Read, false};
-  AccessSlot* slot = nullptr;
-  Next next = Next::Read;
-  core::Tick mark = 0;
-  core::Tick arrival = 0;
-  std::uint64_t region = 0;   // region_of(job), which may be gone before the slot is free
-  core::Tick ended = 0;       // AT: when the walk did
-  bool started = false;       // AT: has a slot
-  bool replied = false;       // AT: the job is the client's again
-  bool fill_pending = false;  // the last entry read led one level down
-  bool stale = false;         // an invalidation came in between: nothing of this walk may be cached
-};
 
 PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfig& config)
     : sc_module(name),
@@ -45,6 +17,8 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
   caching_ = std::any_of(config.cache.entries.begin() + 2, config.cache.entries.end(),
                          [](std::uint32_t entries) { return entries != 0; });
   if (!caching_) config_.cache_latency = 0;
+  cache_latency_time_ = to_sc_time(config_.cache_latency);
+  level_overhead_time_ = to_sc_time(config_.level_overhead);
   memory.register_nb_transport_bw(this, &PageTableWalker::backward);
   memory.register_invalidate_direct_mem_ptr(this, &PageTableWalker::withdraw_grants);
   using SC_CURRENT_USER_MODULE = PageTableWalker;
@@ -64,46 +38,10 @@ void PageTableWalker::ReadEnded::operator()(::tlm::tlm_generic_payload& payload,
   walker->read_ended(*static_cast<Active*>(AccessPool::slot_of(payload).user), at);
 }
 
-PageTableWalker::Active& PageTableWalker::take_active(WalkJob& job, WalkClient* client) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<Active>());
-    free_.push_back(all_.back().get());
-  }
-  Active& active = *free_.back();
-  free_.pop_back();
-  active.job = &job;
-  active.region = region_of(job);
-  active.client = client;
-  active.walk = core::Walk(job.space, job.input, job.wanted, job.zero_length);
-  if (active.slot == nullptr) active.slot = &pool_.take();
-  active.slot->user = &active;
-  active.started = active.replied = false;
-  active.fill_pending = false;
-  active.stale = false;
-  running_.push_back(&active);
-  ++counters_.walks;
-  return active;
-}
-
-void PageTableWalker::release_active(Active& active) {
-  running_.erase(std::find(running_.begin(), running_.end(), &active));
-  // In AT a target may hold the payload a little longer: the slot is the pool's again. In LT it stays.
-  if (active.client != nullptr) {
-    pool_.give_back(*active.slot);
-    active.slot = nullptr;
-  }
-  free_.push_back(&active);
-}
-
-// Takes a slot at `now`: looks into the caches; returns when the first read is due, or the end when the walk is over
-// already.
-core::Tick PageTableWalker::begin(Active& active, core::Tick now) {
-  active.mark = now + config_.cache_latency;
-  active.job->stages->charge(core::Stage::WalkCache, config_.cache_latency);
-  if (caching_) {
-    if (const auto known = cache_.find(active.job->space, active.job->input)) active.walk.skip_to(*known);
-  }
-  return active.walk.done() ? active.mark : active.mark + config_.level_overhead;
+PageTableWalker::Active& PageTableWalker::make_active() {
+  Active& made = *all_.emplace_back(std::make_unique<Active>());
+  free_.reserve(all_.size());
+  return made;
 }
 
 void PageTableWalker::fill_cache(Active& active) {
@@ -111,109 +49,16 @@ void PageTableWalker::fill_cache(Active& active) {
   active.fill_pending = false;
 }
 
-// An entry has arrived at `at`: charges its time and lets the walk take it.
-void PageTableWalker::entry_arrived(Active& active, const core::StructureRead& read, core::Tick at, core::Tick waited) {
-  const unsigned level = active.walk.level();
-  active.job->stages->charge(core::walk_level_stage(level), at - active.mark - waited);
-  active.job->stages->charge(core::Stage::MemoryWait, waited);
-  active.mark = at;
-  ++active.job->entries_read;
-  ++counters_.entries_read;
-  ++counters_.reads_by_level[level];
-  active.walk.give(read.readable, read.words[0]);
-  active.fill_pending = caching_ && !active.walk.done();
-}
-
 void PageTableWalker::read_ended(Active& active, core::Tick at) {
-  entry_arrived(active, active.slot->result(), at, active.slot->extension.wait);
+  entry_arrived(active, active.slot->is_response_ok(), active.slot->words[0], at, active.slot->extension.wait);
   active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
   queue_.push(active.walk.done() ? at : at + config_.level_overhead, &active);
 }
 
-void PageTableWalker::walk_blocking(WalkJob& job, core::Tick now) {
-  Active& active = take_active(job, nullptr);
-  job.entries_read = 0;
-  const core::Tick start = slots_.begin(config_.one_walk_per_superpage ? region_free(job, now) : now);
-  job.start = start;
-  if (start > now) ++counters_.waited;
-  job.stages->charge(core::Stage::WalkSlotWait, start - now);
-  core::Tick at = begin(active, start);
-  while (!active.walk.done()) {
-    if (!read_direct(active, at)) read_by_transaction(active, at);
-    if (active.fill_pending) fill_cache(active);
-    if (!active.walk.done()) at += config_.level_overhead;
-  }
-  slots_.release(start, at + config_.recovery);
-  if (config_.one_walk_per_superpage) region_until_[region_of(job)] = at + config_.recovery;
-  job.stages->charge(core::Stage::WalkReply, config_.reply);
-  job.outcome = active.walk.outcome();
-  job.end = at + config_.reply;
-  if (!std::holds_alternative<core::Mapping>(job.outcome)) ++counters_.faults;
-  release_active(active);
-}
-
-// LT: reads the next entry at `at`, which becomes the time of its arrival.
-void PageTableWalker::read_by_transaction(Active& active, core::Tick& at) {
-  const core::Address address = active.walk.entry_address();
-  const core::Tick begin = at;
-  active.slot->prepare(::tlm::TLM_READ_COMMAND, address, 8);
-  sc_core::sc_time delay = delay_until(at);
-  memory->b_transport(*active.slot, delay);
-  at = now_ticks(delay);
-  const core::Tick waited = active.slot->extension.wait;
-  if (config_.dmi && active.slot->is_dmi_allowed()) keep_grant(address, at - begin - waited);
-  entry_arrived(active, active.slot->result(), at, waited);
-}
-
-bool PageTableWalker::read_direct(Active& active, core::Tick& at) {
-  const core::Address address = active.walk.entry_address();
-  for (std::size_t i = 0; i < grants_.size(); ++i) {
-    if (address < grants_[i].first || address > grants_[i].last || grants_[i].last - address < 7) continue;
-    if (i != 0) std::swap(grants_[0], grants_[i]);
-    const Grant& grant = grants_.front();
-    core::StructureRead read;
-    read.readable = true;
-    std::memcpy(read.words.data(), grant.bytes + (address - grant.first), 8);
-    at += grant.latency;
-    entry_arrived(active, read, at, 0);
-    return true;
-  }
-  return false;
-}
-
-// Memory has said that it would grant direct access to where a read has just taken `latency`.
-void PageTableWalker::keep_grant(core::Address address, core::Tick latency) {
-  ::tlm::tlm_generic_payload wanted;
-  wanted.set_read();
-  wanted.set_address(address);
-  ::tlm::tlm_dmi granted;
-  if (!memory->get_direct_mem_ptr(wanted, granted) || !granted.is_read_allowed()) return;
-  grants_.insert(grants_.begin(),
-                 {granted.get_start_address(), granted.get_end_address(), granted.get_dmi_ptr(), latency});
-}
-
-void PageTableWalker::withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last) {
-  grants_.erase(std::remove_if(grants_.begin(), grants_.end(),
-                               [&](const Grant& grant) { return grant.first <= last && grant.last >= first; }),
-                grants_.end());
-}
-
-// LT: when the last walk of this region has ended, `now` at the earliest.
-core::Tick PageTableWalker::region_free(const WalkJob& job, core::Tick now) {
-  // Nobody comes with a time before the kernel's, so what has ended by then may be forgotten.
-  constexpr std::size_t kRemembered = 4096;
-  if (region_until_.size() > kRemembered) {
-    for (auto entry = region_until_.begin(); entry != region_until_.end();) {
-      entry = entry->second <= now_ticks() ? region_until_.erase(entry) : std::next(entry);
-    }
-  }
-  const auto found = region_until_.find(region_of(job));
-  return found == region_until_.end() ? now : std::max(now, found->second);
-}
-
 void PageTableWalker::walk(WalkJob& job, WalkClient& client) {
   Active& active = take_active(job, &client);
-  job.entries_read = 0;
+  active.slot = &pool_.take();
+  active.slot->user = &active;
   active.arrival = now_ticks();
   if (!may_start(active)) {
     ++counters_.waited;
@@ -252,9 +97,9 @@ void PageTableWalker::start(Active& active) {
   const core::Tick now = now_ticks();
   active.job->start = now;
   active.job->stages->charge(core::Stage::WalkSlotWait, now - active.arrival);
-  const core::Tick due = begin(active, now);
+  begin(active, now);
   active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
-  queue_.push(due, &active);
+  queue_.push(active.walk.done() ? active.mark : active.mark + config_.level_overhead, &active);
   active.client->walk_started(*active.job);
 }
 

@@ -50,8 +50,9 @@ class WalkClient {
 
 class WalkerIf : public virtual sc_core::sc_interface {
  public:
-  /// LT: the whole walk from `now` on; returns with job.end. May wait() only if the memory behind does.
-  virtual void walk_blocking(WalkJob& job, core::Tick now) = 0;
+  /// LT: the whole walk, from the annotated time on; returns with job.end, which `delay` is then. May wait() only if the
+  /// memory behind does.
+  virtual void walk_blocking(WalkJob& job, sc_core::sc_time& delay) = 0;
   /// AT: begins at the kernel's time; client.walk_done() comes later, never from within.
   virtual void walk(WalkJob& job, WalkClient& client) = 0;
   virtual void invalidate(const core::TranslationScope& scope) = 0;
@@ -88,7 +89,7 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   PageTableWalker(sc_core::sc_module_name name, const WalkerConfig& config);
   ~PageTableWalker() override;
 
-  void walk_blocking(WalkJob& job, core::Tick now) override;
+  void walk_blocking(WalkJob& job, sc_core::sc_time& delay) override;
   void walk(WalkJob& job, WalkClient& client) override;
   void invalidate(const core::TranslationScope& scope) override;
   void clear() override;
@@ -111,14 +112,11 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   };
 
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
-  core::Tick begin(Active& active, core::Tick now);
+  [[nodiscard]] static std::uint64_t region_of(const WalkJob& job);
+  void begin(Active& active, core::Tick now);
   void read_ended(Active& active, core::Tick at);
-  [[nodiscard]] bool read_direct(Active& active, core::Tick& at);
-  void read_by_transaction(Active& active, core::Tick& at);
-  void keep_grant(core::Address address, core::Tick latency);
-  void withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last);
-  void entry_arrived(Active& active, const core::StructureRead& read, core::Tick at, core::Tick waited);
-  void fill_cache(Active& active);
+  void entry_arrived(Active& active, bool readable, std::uint64_t entry, core::Tick at, core::Tick waited);
+  [[gnu::noinline]] void fill_cache(Active& active);
   void start(Active& active);
   void handle(Active& active);
   void finish(Active& active);
@@ -127,20 +125,29 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void reply(Active& active);
   [[nodiscard]] bool may_start(const Active& active) const;
   void start_waiting();
-  core::Tick region_free(const WalkJob& job, core::Tick now);
   void run_due();
+  [[gnu::noinline]] Active& make_active();
   Active& take_active(WalkJob& job, WalkClient* client);
   void release_active(Active& active);
 
-  // Where paging entries can be read directly, and how long a read takes.
+  // LT. Where paging entries can be read directly, and how long a read takes.
   struct Grant {
     core::Address first;
-    core::Address last;
+    core::Address last_entry;    // the last entry's distance from `first`
     const unsigned char* bytes;  // of `first`
-    core::Tick latency;
+    sc_core::sc_time latency;
   };
+  [[gnu::noinline]] void prepare_reads(Active& active);
+  [[gnu::always_inline]] inline void read_by_transaction(Active& active, core::Address address,
+                                                         sc_core::sc_time& delay);
+  [[nodiscard]] const Grant* grant_of(core::Address address);
+  [[gnu::noinline]] void keep_grant(core::Address address, core::Tick latency);
+  void withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last);
+  [[gnu::noinline]] core::Tick region_free(const WalkJob& job, core::Tick now);
 
   WalkerConfig config_;
+  sc_core::sc_time cache_latency_time_;
+  sc_core::sc_time level_overhead_time_;
   std::vector<Grant> grants_;  // dmi only; the one used last is the first
   bool caching_ = false;       // some level has a cache; their look-up may take no time
   core::WalkCache cache_;

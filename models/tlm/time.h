@@ -22,6 +22,18 @@ namespace iommu::sim {
   return sc_core::sc_time::from_value(at - now_ticks());
 }
 
+/// The same for a module that asks often: without the library's look whether there is a kernel at all.
+class KernelTime {
+ public:
+  explicit KernelTime(const sc_core::sc_object& module) : kernel_(module.simcontext()) {}
+  [[nodiscard]] core::Tick now(const sc_core::sc_time& delay) const {
+    return kernel_->time_stamp().value() + delay.value();
+  }
+
+ private:
+  const sc_core::sc_simcontext* kernel_;
+};
+
 /// Reports a fatal error when the resolution is not 1 ps; modules call it when they are constructed.
 inline void require_picosecond_resolution() {
   if (sc_core::sc_get_time_resolution() != sc_core::sc_time(1, sc_core::SC_PS)) {

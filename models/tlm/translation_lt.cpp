@@ -5,9 +5,169 @@
 
 namespace iommu::sim {
 
+// --- Simple accesses: what most of them are, without the records that the others need.
+
+// Within one page, and nothing but requester and direction decides what may happen to it.
+inline bool TranslationUnit::is_simple(const ::tlm::tlm_generic_payload& payload, const DmaExtension* extension) const {
+  const std::uint64_t length = payload.get_data_length();
+  return extension != nullptr && extension->plain() && payload.get_command() != ::tlm::TLM_IGNORE_COMMAND &&
+         payload.get_data_ptr() != nullptr && length != 0 && payload.get_streaming_width() >= length &&
+         (payload.get_address() & (core::kPageBytes - 1)) + length <= core::kPageBytes &&
+         payload.get_byte_enable_ptr() == nullptr && !config_.in_order;
+}
+
+// The stages up to the IOTLB's answer.
+inline void TranslationUnit::charge_look_ups(core::StageTimes& stages, core::Tick arrival,
+                                             const IotlbAnswer& answer) const {
+  stages.charge(core::Stage::ContextCache, config_.context_latency);
+  stages.charge(core::Stage::Iotlb, answer.looked_up - answer.start);
+  if (const core::Tick port_wait = answer.start - arrival - config_.context_latency; port_wait != 0) {
+    stages.charge(core::Stage::IotlbPortWait, port_wait);
+  }
+  if (answer.ready != answer.looked_up) stages.charge(core::Stage::MergeWait, answer.ready - answer.looked_up);
+}
+
+inline void TranslationUnit::add_look_ups(sc_core::sc_time& delay, core::Tick took) {
+  if (took != known_->looked_up) {
+    known_->looked_up = took;
+    known_->looked_up_time = to_sc_time(took);
+  }
+  delay += known_->looked_up_time;
+}
+
+// The initiator's own payload goes on, under its other address; its translation was there at `translated`.
+inline void TranslationUnit::access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                           sc_core::sc_time& delay, core::Address host, core::Tick translated) {
+  ++counters_.requests;
+  ++counters_.pieces;
+  counters_.bytes += payload.get_data_length();
+  const core::Address address = payload.get_address();
+  Downstream& downstream = downstream_[downstream_epoch_];
+  payload.set_address(host);
+  ++downstream.open;
+  memory->b_transport(payload, delay);
+  --downstream.open;
+  payload.set_address(address);
+  payload.set_dmi_allowed(false);
+  const core::Tick end = kernel_time_.now(delay);
+  downstream.until = std::max(downstream.until, end);
+  const core::Tick waited = extension.wait;
+  if (waited != 0) {
+    extension.wait = 0;
+    extension.stages.charge(core::Stage::DownstreamWait, waited);
+  }
+  extension.stages.charge(core::Stage::Downstream, end - translated - waited);
+  if (!payload.is_response_ok()) extension.outcome = core::OutcomeClass::Fault;
+  ++counters_.outcomes[static_cast<std::size_t>(extension.outcome)];
+}
+
 void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   auto* extension = payload.get_extension<DmaExtension>();
-  if (const Known* page = known(payload, extension)) return run_known(port, payload, *extension, delay, *page);
+  if (!is_simple(payload, extension)) return run_in_full(port, payload, delay);
+  const core::Address address = payload.get_address();
+  const std::uint64_t page = address >> core::kPageShift;
+  const std::uint32_t who = KnownPages::who(extension->requester, payload.is_write());
+  const KnownPages::Page& known = known_->place(page, who);
+  if (known.page != page || known.who != who || known.epoch != known_->epoch) {
+    return run_unknown(port, payload, *extension, delay);
+  }
+  const core::AddressSpace& space = *context_cache_.find(extension->requester);
+  const core::Tick arrival = kernel_time_.now(delay);
+  const IotlbAnswer answer = iotlb->lookup(space.tag, address, arrival + config_.context_latency, false);
+  const core::Address offset = address & (core::kPageBytes - 1);
+  const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
+                        answer.mapping.output(address) == (known.output_page | offset);
+  if (!as_known) return run_answered(port, payload, *extension, delay, arrival, space, answer);
+  extension->clear_report();
+  charge_look_ups(extension->stages, arrival, answer);
+  add_look_ups(delay, answer.ready - arrival);
+  extension->outcome = answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit;
+  access_simple(payload, *extension, delay, known.output_page | offset, answer.ready);
+}
+
+// A page that the requester has not accessed like this, or that something has changed for since.
+void TranslationUnit::run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                  sc_core::sc_time& delay) {
+  const core::AddressSpace* space = find_space(simple_request(payload, extension));
+  if (space == nullptr) return run_in_full(port, payload, delay);
+  const core::Tick arrival = kernel_time_.now(delay);
+  const IotlbAnswer answer = iotlb->lookup(space->tag, payload.get_address(), arrival + config_.context_latency, false);
+  run_answered(port, payload, extension, delay, arrival, *space, answer);
+}
+
+// The IOTLB has answered; what the answer means has to be looked at.
+void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                   sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
+                                   const IotlbAnswer& answer) {
+  if (answer.kind == IotlbAnswer::Kind::Miss)
+    return walk_simple(port, payload, extension, delay, arrival, space, answer);
+  const core::Request request = simple_request(payload, extension);
+  const core::Address host = answer.mapping.output(request.address);
+  if (!space.permits(answer.mapping.permissions, request.wanted(), false) ||
+      front_end_->check_output(request, &space, host)) {
+    return go_on_in_full(port, payload, delay, arrival, space, answer, nullptr);
+  }
+  known_->remember(request, answer.mapping, known_->epoch);
+  extension.clear_report();
+  charge_look_ups(extension.stages, arrival, answer);
+  add_look_ups(delay, answer.ready - arrival);
+  extension.outcome = answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit;
+  access_simple(payload, extension, delay, host, answer.ready);
+}
+
+core::Request TranslationUnit::simple_request(const ::tlm::tlm_generic_payload& payload,
+                                              const DmaExtension& extension) {
+  core::Request request;
+  request.address = payload.get_address();
+  request.length = payload.get_data_length();
+  request.kind = payload.is_write() ? core::AccessKind::Write : core::AccessKind::Read;
+  request.requester = extension.requester;
+  return request;
+}
+
+// What comes before the IOTLB, when all of it is passed: the space, or nullptr with nothing done.
+const core::AddressSpace* TranslationUnit::find_space(const core::Request& request) {
+  if (front_end_->gate(request).kind != core::Gate::Kind::Translate) return nullptr;
+  const core::AddressSpace* space = context_cache_.peek(request.requester);
+  if (space == nullptr || space->pass_through || front_end_->check_input(request, *space)) return nullptr;
+  return context_cache_.find(request.requester);
+}
+
+void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                  sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
+                                  const IotlbAnswer& answer) {
+  const core::Request request = simple_request(payload, extension);
+  const std::uint64_t epoch = known_->epoch;
+  extension.clear_report();
+  charge_look_ups(extension.stages, arrival, answer);
+  SimpleWalk walk;
+  WalkJob& job = walk.job;
+  job.space = space;
+  job.input = request.address;
+  job.wanted = request.wanted();
+  job.stages = &extension.stages;
+  walk.requester = request.requester;
+  simple_walks_.push_back(&walk);
+  add_look_ups(delay, answer.ready - arrival);
+  walker->walk_blocking(job, delay);
+  // Others that came later may still be waiting for memory.
+  if (simple_walks_.back() != &walk)
+    std::swap(*std::find(simple_walks_.begin(), simple_walks_.end(), &walk), simple_walks_.back());
+  simple_walks_.pop_back();
+  const core::Mapping* mapping = std::get_if<core::Mapping>(&job.outcome);
+  if (walk.stale || mapping == nullptr ||
+      front_end_->check_output(request, &job.space, mapping->output(request.address))) {
+    go_on_in_full(port, payload, delay, arrival, job.space, answer, &walk);
+    return;
+  }
+  iotlb->fill(job.space.tag, request.address, *mapping, job.end);
+  known_->remember(request, *mapping, epoch);
+  extension.outcome = core::walk_outcome(job.entries_read);
+  access_simple(payload, extension, delay, mapping->output(request.address), job.end);
+}
+
+// What is neither simple nor refused: a record for the whole and one for each page.
+void TranslationUnit::run_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
     payload.set_response_status(::tlm::TLM_OK_RESPONSE);
     return;
@@ -22,98 +182,40 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
     begin_piece(*piece, at);
     at = run_blocking(*piece);
   }
-  if (transaction.pieces.size() == 1) remember(*transaction.pieces.front());
+  conclude_blocking(transaction, delay);
+}
+
+void TranslationUnit::conclude_blocking(Transaction& transaction, sc_core::sc_time& delay) {
   finish_transaction(transaction);
   delay = delay_until(transaction.end);
   release(transaction);
 }
 
-// --- Accesses to known pages: what most of them are, without the machinery that the others need.
-
-const TranslationUnit::Known* TranslationUnit::known(const ::tlm::tlm_generic_payload& payload,
-                                                     const DmaExtension* extension) const {
-  if (extension == nullptr || !extension->plain() || refuse(payload) != nullptr) return nullptr;
-  if (payload.get_byte_enable_ptr() != nullptr || config_.in_order) return nullptr;
-  const core::Address address = payload.get_address();
-  if ((address & (core::kPageBytes - 1)) + payload.get_data_length() > core::kPageBytes) return nullptr;
-  const std::uint64_t page = address >> core::kPageShift;
-  const std::uint32_t who = KnownPages::who(extension->requester, payload.is_write());
-  const Known& found = known_->place(page, who);
-  return found.page == page && found.who == who && found.epoch == known_->epoch ? &found : nullptr;
-}
-
-void TranslationUnit::remember(const Piece& piece) {
-  const core::TranslationFlow& flow = piece.flow;
-  const core::Request& request = flow.request();
-  const DmaExtension* extension = piece.transaction->extension;
-  const bool passed = flow.route() == core::TranslationFlow::Route::Memory && flow.used_table() && flow.mapping_valid();
-  // Without its context in the cache the next access needs more than look-ups.
-  if (!passed || extension == nullptr || !extension->plain() || context_cache_.peek(request.requester) == nullptr)
-    return;
-  const std::uint64_t page = request.address >> core::kPageShift;
-  const std::uint32_t who = KnownPages::who(request.requester, request.kind == core::AccessKind::Write);
-  known_->place(page, who) = {page, who, flow.mapping().permissions, known_->epoch,
-                              flow.host_address() & ~(core::kPageBytes - 1)};
-}
-
-void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                sc_core::sc_time& delay, const Known& known) {
-  const core::Address address = payload.get_address();
-  const core::Tick arrival = now_ticks(delay);
-  const core::AddressSpace& space = *context_cache_.find(extension.requester);
-  const IotlbAnswer answer = iotlb->lookup(space.tag, address, arrival + config_.context_latency, false);
-  const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
-                        (answer.mapping.output(address) & ~(core::kPageBytes - 1)) == known.output_page;
-  if (!as_known) {
-    Transaction& transaction = *take_transaction(payload, port, arrival);
-    Piece& piece = *transaction.pieces.front();
-    enter_flight(piece);
+// It is not as simple as it seemed: goes on with a record of what has been found, from the IOTLB's answer on or from the
+// end of its walk.
+void TranslationUnit::go_on_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay,
+                                    core::Tick arrival, const core::AddressSpace& space, const IotlbAnswer& answer,
+                                    const SimpleWalk* walk) {
+  core::StageTimes spent;
+  if (walk != nullptr) spent = *walk->job.stages;
+  Transaction& transaction = *take_transaction(payload, port, arrival);
+  Piece& piece = *transaction.pieces.front();
+  enter_flight(piece);
+  piece.flow.start_resolved(space);
+  if (walk == nullptr) {
     piece.stages.charge(core::Stage::ContextCache, config_.context_latency);
     piece.at += config_.context_latency;
-    piece.flow.start_resolved(space);
     take_answer(piece, answer);
-    run_blocking(piece);
-    remember(piece);
-    finish_transaction(transaction);
-    delay = delay_until(transaction.end);
-    release(transaction);
-    return;
+  } else {
+    piece.stages = spent;
+    piece.at = walk->job.end;
+    piece.walking = true;
+    piece.stale = walk->stale;
+    piece.job = walk->job;
+    piece.flow.walked(walk->job.outcome);
   }
-  ++counters_.requests;
-  ++counters_.pieces;
-  counters_.bytes += payload.get_data_length();
-  extension.clear_report();
-  core::StageTimes& stages = extension.stages;
-  stages.charge(core::Stage::ContextCache, config_.context_latency);
-  stages.charge(core::Stage::Iotlb, answer.looked_up - answer.start);
-  if (const core::Tick port_wait = answer.start - (arrival + config_.context_latency); port_wait != 0) {
-    stages.charge(core::Stage::IotlbPortWait, port_wait);
-  }
-  if (answer.ready != answer.looked_up) stages.charge(core::Stage::MergeWait, answer.ready - answer.looked_up);
-  if (const core::Tick took = answer.ready - arrival; took != known_->looked_up) {
-    known_->looked_up = took;
-    known_->looked_up_time = to_sc_time(took);
-  }
-  delay += known_->looked_up_time;
-
-  // The initiator's own payload goes on, under its other address.
-  const std::uint8_t epoch = downstream_epoch_;
-  payload.set_address(known.output_page | (address & (core::kPageBytes - 1)));
-  ++downstream_[epoch].open;
-  memory->b_transport(payload, delay);
-  --downstream_[epoch].open;
-  payload.set_address(address);
-  payload.set_dmi_allowed(false);
-  const core::Tick end = now_ticks(delay);
-  downstream_[epoch].until = std::max(downstream_[epoch].until, end);
-  const core::Tick waited = extension.wait;
-  extension.wait = 0;
-  stages.charge(core::Stage::Downstream, end - answer.ready - waited);
-  if (waited != 0) stages.charge(core::Stage::DownstreamWait, waited);
-  extension.outcome = !payload.is_response_ok()                  ? core::OutcomeClass::Fault
-                      : answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged
-                                                                 : core::OutcomeClass::Hit;
-  ++counters_.outcomes[static_cast<std::size_t>(extension.outcome)];
+  run_blocking(piece);
+  conclude_blocking(transaction, delay);
 }
 
 // --- All others
@@ -197,7 +299,10 @@ void TranslationUnit::step_blocking(Piece& piece) {
       piece.job.wanted = flow.request().wanted();
       piece.job.zero_length = flow.request().zero_length;
       piece.job.stages = &piece.stages;
-      walker->walk_blocking(piece.job, piece.at);
+      {
+        sc_core::sc_time delay = delay_until(piece.at);
+        walker->walk_blocking(piece.job, delay);
+      }
       piece.at = piece.job.end;
       if (config_.in_order) upstream_of(piece).look_ups_from = piece.job.start;
       flow.walked(piece.job.outcome);

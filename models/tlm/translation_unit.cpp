@@ -17,6 +17,7 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
       iotlb("iotlb"),
       walker("walker"),
       config_(config),
+      kernel_time_(*this),
       front_end_(std::move(front_end)),
       known_(std::make_unique<KnownPages>()),
       context_cache_(config.context_entries),

@@ -135,15 +135,32 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[nodiscard]] static const char* refuse(const ::tlm::tlm_generic_payload& payload);
 
   // LT.
-  struct Known;
+  struct SimpleWalk;
   void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   core::Tick run_blocking(Piece& piece);
   void step_blocking(Piece& piece);
   void take_answer(Piece& piece, const IotlbAnswer& answer);
-  [[nodiscard]] const Known* known(const ::tlm::tlm_generic_payload& payload, const DmaExtension* extension) const;
-  void remember(const Piece& piece);
-  void run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension, sc_core::sc_time& delay,
-                 const Known& known);
+  [[gnu::always_inline]] [[nodiscard]] inline bool is_simple(const ::tlm::tlm_generic_payload& payload,
+                                                             const DmaExtension* extension) const;
+  [[nodiscard]] static core::Request simple_request(const ::tlm::tlm_generic_payload& payload,
+                                                    const DmaExtension& extension);
+  [[nodiscard]] const core::AddressSpace* find_space(const core::Request& request);
+  [[gnu::always_inline]] inline void charge_look_ups(core::StageTimes& stages, core::Tick arrival,
+                                                     const IotlbAnswer& answer) const;
+  [[gnu::always_inline]] inline void add_look_ups(sc_core::sc_time& delay, core::Tick took);
+  [[gnu::always_inline]] inline void access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                                   sc_core::sc_time& delay, core::Address host, core::Tick translated);
+  [[gnu::noinline]] void run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                     sc_core::sc_time& delay);
+  [[gnu::noinline]] void run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                      sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
+                                      const IotlbAnswer& answer);
+  void walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension, sc_core::sc_time& delay,
+                   core::Tick arrival, const core::AddressSpace& space, const IotlbAnswer& answer);
+  [[gnu::noinline]] void run_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  void go_on_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick arrival,
+                     const core::AddressSpace& space, const IotlbAnswer& answer, const SimpleWalk* walk);
+  void conclude_blocking(Transaction& transaction, sc_core::sc_time& delay);
 
   // Order within a port (in_order only).
   [[nodiscard]] Upstream& upstream_of(const Piece& piece);
@@ -208,6 +225,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void invalidate(const core::TranslationScope& scope);
 
   TranslationUnitConfig config_;
+  KernelTime kernel_time_;
   std::unique_ptr<core::FrontEnd> front_end_;
   std::unique_ptr<KnownPages> known_;  // LT
   core::ContextCache context_cache_;
@@ -222,7 +240,8 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   std::vector<Piece*> free_pieces_;
   std::vector<std::unique_ptr<Transaction>> transactions_;
   std::vector<Transaction*> free_transactions_;
-  std::vector<Piece*> in_flight_;  // begun and not yet on their way to memory
+  std::vector<Piece*> in_flight_;          // begun and not yet on their way to memory
+  std::vector<SimpleWalk*> simple_walks_;  // LT: walks under way of accesses without a Piece
   // AT: the walks under way or about to begin, and what each is of (walk_key()).
   std::vector<Piece*> walks_;
   std::vector<std::uint64_t> walk_keys_;

@@ -89,7 +89,7 @@ int run(const Case& which, std::uint64_t count) {
 
   const sim::DmaStatistics& statistics = lt != nullptr ? lt->statistics : at->statistics;
   const auto outcome = which.walk ? core::OutcomeClass::Walk4 : core::OutcomeClass::Hit;
-  const std::uint64_t as_said = statistics.by_outcome[static_cast<std::size_t>(outcome)].count();
+  const std::uint64_t as_said = statistics.of_outcome(outcome).count();
   const bool good = statistics.requests == count && statistics.faults == 0 && as_said + 2 * kPagesThatHit >= count &&
                     statistics.stage_sum_mismatches == 0;
   if (!good) {

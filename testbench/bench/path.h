@@ -99,7 +99,7 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
   /// That every DMA so far was what the row says; ends the program when not.
   void check(core::OutcomeClass outcome) const {
     const sim::DmaStatistics& statistics = port_.statistics;
-    const std::uint64_t as_said = statistics.by_outcome[static_cast<std::size_t>(outcome)].count();
+    const std::uint64_t as_said = statistics.of_outcome(outcome).count();
     if (statistics.faults == 0 && statistics.requests - as_said <= kAddresses) return;
     std::fprintf(stderr, "%s: %llu of %llu DMAs were %s, %llu faults\n", name(),
                  static_cast<unsigned long long>(as_said), static_cast<unsigned long long>(statistics.requests),

@@ -92,6 +92,25 @@ TEST_CASE("requests that come with an earlier time than one before are counted, 
   CHECK(resource.out_of_order() == 6);
 }
 
+TEST_CASE("an earlier time than one before is no wait where nothing is taken") {
+  Resource resource(1);
+  CHECK(resource.reserve(100, 10) == 100);
+  CHECK(resource.reserve(130, 0) == 130);
+  CHECK(resource.reserve(120, 5) == 120);
+  CHECK(resource.reserve(121, 5) == 125);
+  CHECK(resource.reserve(104, 5) == 110);
+  CHECK(resource.out_of_order() == 3);
+}
+
+TEST_CASE("the last 32 uses are remembered: before those everything counts as taken") {
+  for (const std::uint32_t uses : {32u, 33u}) {
+    CAPTURE(uses);
+    Resource resource(1);
+    for (Tick i = 1; i <= uses; ++i) CHECK(resource.reserve(100 * i, 10) == 100 * i);
+    CHECK(resource.reserve(20, 10) == (uses == 32 ? 20 : 110));
+  }
+}
+
 TEST_CASE("a use of unknown length that reaches into the next one joins it") {
   Resource resource(1);
   CHECK(resource.reserve(100, 10) == 100);

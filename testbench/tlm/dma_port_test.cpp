@@ -87,7 +87,7 @@ void limit_and_order(TransportMode mode) {
   CHECK(statistics.by_stage(Stage::IssueWait).count() == 3);  // only those that waited
   CHECK(statistics.stage_ticks(Stage::IssueWait) == 400);
   CHECK(statistics.stage_ticks(Stage::Upstream) == 500);
-  CHECK(statistics.by_outcome[static_cast<std::size_t>(OutcomeClass::Untranslated)].count() == 5);
+  CHECK(statistics.of_outcome(OutcomeClass::Untranslated).count() == 5);
   check_sums(bench);
 }
 
@@ -225,7 +225,7 @@ void faults(TransportMode mode) {
   CHECK(statistics.faults_by_reason[5] == 1);
   CHECK(statistics.faults_by_reason[0] == 1);
   CHECK(statistics.bytes == 16);
-  CHECK(statistics.by_outcome[static_cast<std::size_t>(OutcomeClass::Fault)].count() == 2);
+  CHECK(statistics.of_outcome(OutcomeClass::Fault).count() == 2);
   check_sums(bench);
 }
 TEST_CASE("DmaPort LT: blocked and refused operations") { faults(TransportMode::Lt); }
