@@ -194,6 +194,7 @@ struct GeneratorConfig {
   Permissions permissions{};   ///< Translate only
   double escape_percent = 0;   ///< Translate only
   double quantum_ns = 0;       ///< Mode::Lt only
+  bool dmi = false;            ///< Mode::Lt and no last-level cache only
   WindowCache window_cache{};  ///< with a last-level cache only
 
   /// Of the mapped buffer, which begins with the window.

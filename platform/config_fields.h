@@ -130,6 +130,7 @@ void visit_device(C& c, Visit&& visit) {
   visit("permissions", c.generator.permissions);
   visit("escape_percent", c.generator.escape_percent);
   visit("quantum_ns", c.generator.quantum_ns);
+  visit("dmi", c.generator.dmi);
   visit("window_cache", c.generator.window_cache);
   visit("capture", c.nic.capture);
   visit("driver", c.nic.driver);

@@ -327,6 +327,7 @@ void Machine::build_device(const DeviceConfig& d) {
     master.gap = to_picoseconds(g.gap_ns);
     master.start = to_picoseconds(g.start_ns);
     master.quantum = to_picoseconds(g.quantum_ns);
+    master.dmi = g.dmi;
     master.verify = g.mapping != Mapping::None && g.window_bytes <= kVerifiedWindowBytes;
     master.window_tag = (index + 1) << 32;
     made.generator = std::make_unique<sim::DmaMaster>(("device_" + d.name).c_str(), master);

@@ -350,6 +350,12 @@ void add_device(std::vector<Parameter>& t) {
       only_if({{"kind", "generator"}, {"/mode", "lt"}},
               duration("device.*.quantum_ns", kMaxLatencyNs, "0",
                        "How far the device may run ahead of simulated time (temporal decoupling); 0: not at all.")));
+  t.push_back(
+      only_if({{"kind", "generator"}, {"/mode", "lt"}, {"/llc.size_bytes", "0"}},
+              flag("device.*.dmi", "false",
+                   "The device asks for direct memory pointers and accesses memory through them: much faster, but such "
+                   "accesses take the latency of memory and bus only (no translation, link, bandwidth or waiting) and "
+                   "are in no statistics: of the device's results in issued, completed, verified and direct only.")));
   t.push_back(only_if(
       {{"kind", "generator"}, {"/llc.size_bytes", "0", true}},
       choice("device.*.window_cache", {"cold", "warm"}, "\"cold\"",

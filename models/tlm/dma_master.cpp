@@ -53,7 +53,7 @@ bool DmaMaster::check_window(std::uint64_t window_tag, std::uint64_t offset, con
 
 DmaMaster::DmaMaster(sc_core::sc_module_name name, const DmaMasterConfig& config)
     : sc_module(name),
-      port("port", DmaPortConfig{config.mode, config.requester, config.outstanding}, *this),
+      port("port", DmaPortConfig{config.mode, config.requester, config.outstanding, config.dmi}, *this),
       socket(port.socket),
       config_(with_limits(config)),
       pattern_(config.pattern) {
@@ -118,6 +118,7 @@ void DmaMaster::conclude(const Slot& slot) {
   ++ended_;
   if (slot.counted) {
     ++counters_.completed;
+    if (slot.direct) ++counters_.direct;
     if (!slot.ok()) ++counters_.failed;
   } else {
     warm_until_ = std::max(warm_until_, slot.end);

@@ -41,6 +41,7 @@ struct DmaMasterConfig {
   bool event_driven = false;     ///< LT: no thread, b_transport from events at the exact times; quantum has no effect
   bool verify = false;           ///< data of the window are fill_window()'s
   std::uint64_t window_tag = 0;  ///< of fill_window(): tells windows apart
+  bool dmi = false;              ///< LT with a thread: direct memory access where it is granted (DmaPortConfig::dmi)
 };
 
 /// Without the warm-up, but for the reads that were compared.
@@ -49,6 +50,7 @@ struct DmaMasterCounters {
   std::uint64_t completed = 0;
   std::uint64_t failed = 0;      ///< of the completed
   std::uint64_t escapes = 0;     ///< of the issued: outside the window on purpose
+  std::uint64_t direct = 0;      ///< of the completed: through direct memory pointers, not in the port's statistics
   std::uint64_t verified = 0;    ///< reads that were compared, in the warm-up too
   std::uint64_t mismatches = 0;  ///< of these: data were wrong
 
@@ -58,6 +60,7 @@ struct DmaMasterCounters {
     visit("completed", "", "accesses that have ended", completed);
     visit("failed", "", "accesses that have ended in a fault or an error", failed);
     visit("escapes", "", "accesses issued outside the window on purpose", escapes);
+    visit("direct", "", "accesses made through direct memory pointers, which are in no statistics of DMA", direct);
     visit("verified", "", "reads whose data were compared", verified);
     visit("mismatches", "", "reads whose data were wrong", mismatches);
   }

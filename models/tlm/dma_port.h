@@ -6,6 +6,11 @@
 // split operations (the link does, and the translation unit at pages), order them among each other once issued, own
 // their data, retry.
 //
+// Direct access (DmaPortConfig::dmi): perform() asks for direct memory pointers and moves data through them itself, in
+// the latency that was granted: that of memory and bus, without translation, link, contention, bandwidth. Such an
+// operation is in no statistics, neither the port's nor of anything below. A grant is used until it is withdrawn, like a
+// translation in a cache without limits.
+//
 // LT: b_transport is called at the time of issue, so no target below may call wait() (perform(), from a thread, allows
 // it). AT: any target of the base protocol: four phases, early completion, annotated delays, payloads that it keeps
 // acquired.
@@ -15,6 +20,7 @@
 #include <memory>
 #include <vector>
 
+#include "models/tlm/direct_grants.h"
 #include "models/tlm/dma_statistics.h"
 #include "models/tlm/nb_initiator.h"
 #include "models/tlm/socket_width.h"
@@ -45,6 +51,7 @@ struct DmaOperation {
   core::OutcomeClass outcome = core::OutcomeClass::Untranslated;
   std::uint8_t fault_reason = 0;  ///< the translation unit's code; 0: none, or blocked silently, or refused by a target
   core::StageTimes stages;        ///< sum to end - ready_at
+  bool direct = false;            ///< through a direct memory pointer: nothing has translated or counted it
   [[nodiscard]] bool ok() const { return status == ::tlm::TLM_OK_RESPONSE; }
 
   DmaOperation* next = nullptr;  ///< the port's, while the operation waits to be issued
@@ -65,6 +72,7 @@ struct DmaPortConfig {
   TransportMode mode = TransportMode::Lt;
   core::RequesterId requester = 0;
   std::uint32_t outstanding = 8;  ///< operations under way at a time, accepted ones apart; at least 1 (0 counts as 1)
+  bool dmi = false;               ///< perform() uses direct memory where it is granted; issue() never does
 };
 
 class DmaPort : public sc_core::sc_module {
@@ -110,6 +118,9 @@ class DmaPort : public sc_core::sc_module {
   };
 
   void check(const DmaOperation& operation) const;
+  static core::Tick access(DmaOperation& operation, const DirectGrants::Grant& grant, core::Tick at);
+  void ask_for_grant(Slot& slot, const DmaOperation& operation);
+  void withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last) { grants_.withdraw(first, last); }
   Slot& prepare(DmaOperation& operation, core::Tick at);
   void send(DmaOperation& operation);
   void note_accepted(Slot& slot, core::Tick at);
@@ -124,6 +135,7 @@ class DmaPort : public sc_core::sc_module {
   std::unique_ptr<Pool> pool_;
   NbInitiator<decltype(socket), ResponseEnded> initiator_;
   TimedQueue<Due> due_;
+  DirectGrants grants_;
   std::uint32_t in_flight_ = 0;
   std::uint32_t open_ = 0;  // not ended: in_flight_ and the accepted ones
   DmaOperation* waiting_first_ = nullptr;

@@ -38,6 +38,7 @@ PcieLink::PcieLink(sc_core::sc_module_name name, const PcieLinkConfig& config)
   device.register_transport_dbg(this, &PcieLink::transport_dbg);
   device.register_get_direct_mem_ptr(this, &PcieLink::get_direct_mem_ptr);
   host.register_nb_transport_bw(this, &PcieLink::host_bw);
+  host.register_invalidate_direct_mem_ptr(this, &PcieLink::invalidate_direct_mem_ptr);
   using SC_CURRENT_USER_MODULE = PcieLink;
   SC_METHOD(run_due);
   sensitive << due_->event();
@@ -268,10 +269,11 @@ void PcieLink::complete_first(Dma& dma) {
 unsigned PcieLink::transport_dbg(::tlm::tlm_generic_payload& payload) { return host->transport_dbg(payload); }
 
 bool PcieLink::get_direct_mem_ptr(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi) {
-  dmi.allow_none();
-  dmi.set_start_address(payload.get_address());
-  dmi.set_end_address(payload.get_address());
-  return false;
+  return host->get_direct_mem_ptr(payload, dmi);
+}
+
+void PcieLink::invalidate_direct_mem_ptr(sc_dt::uint64 first, sc_dt::uint64 last) {
+  device->invalidate_direct_mem_ptr(first, last);
 }
 
 }  // namespace iommu::sim

@@ -17,7 +17,8 @@
 // Sockets
 //   device  (in)   one initiator, DmaExtension optional
 //   host    (out)  the parts, usually to a translation unit
-// Byte enables are refused, DMI is never granted, debug accesses pass through as they are.
+// Byte enables are refused. Debug accesses and direct ones (DMI) pass through as they are, grants with the latency that
+// the host grants: what is accessed directly never uses the link.
 // Both modes may not be mixed on one link: its initiator uses b_transport only, or nb_transport only.
 #pragma once
 
@@ -115,6 +116,7 @@ class PcieLink : public sc_core::sc_module {
 
   unsigned transport_dbg(::tlm::tlm_generic_payload& payload);
   bool get_direct_mem_ptr(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
+  void invalidate_direct_mem_ptr(sc_dt::uint64 first, sc_dt::uint64 last);
 
   PcieLinkConfig config_;
   core::PcieTiming timing_;

@@ -123,7 +123,6 @@ core::StructureRead TranslationUnit::access_structure(::tlm::tlm_command command
 
 // Every access that has been translated by now reaches memory before this returns.
 void TranslationUnit::drain() {
-  withdraw_dmi(0, ~core::Address{0});  // direct accesses can't be waited for
   const Downstream& before = downstream_[downstream_epoch_];
   downstream_epoch_ ^= 1;
   // Commands are carried out one after the other: the place that is taken now is empty but for its times, which are over.
@@ -133,9 +132,12 @@ void TranslationUnit::drain() {
     } else if (before.open != 0) {
       wait(downstream_event_);
     } else {
-      return;
+      break;
     }
   }
+  // Direct accesses can't be waited for. At the end, so that nothing is granted by what this drain is the end of:
+  // translation off, protected memory open.
+  withdraw_dmi(0, ~core::Address{0});
 }
 
 void TranslationUnit::invalidate(const core::ContextScope& scope) {

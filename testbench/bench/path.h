@@ -30,6 +30,7 @@ struct PathConfig {
   sim::TransportMode mode = sim::TransportMode::Lt;
   bool link = true;
   bool statistics = true;
+  bool dmi = false;  ///< LT: the master accesses memory directly where that is granted
   Addresses addresses = Addresses::Sequential;
   std::uint32_t outstanding = 36;  ///< AT
   OurUnitConfig ours;
@@ -39,10 +40,11 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
  public:
   Path(sc_core::sc_module_name name, const PathConfig& config)
       : sc_module(name),
-        port_("port", sim::DmaPortConfig{config.mode, kRequester, config.outstanding}, *this),
+        port_("port", sim::DmaPortConfig{config.mode, kRequester, config.outstanding, config.dmi}, *this),
         bus_("bus", {}),
         memory_("memory", memory_config()),
-        mode_(config.mode) {
+        mode_(config.mode),
+        dmi_(config.dmi) {
     port_.statistics.keeps_latencies = config.statistics;
     write_tables(memory_, kPages);
     if (config.link) link_ = std::make_unique<sim::PcieLink>("link", link_config());
@@ -90,6 +92,7 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
         operation.ready_at = at;
         at = port_.perform(operation, at);
       }
+      performed_ += count;
     } else {
       left_ = count;
       begin_.notify(sc_core::SC_ZERO_TIME);
@@ -99,6 +102,13 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
   /// That every DMA so far was what the row says; ends the program when not.
   void check(core::OutcomeClass outcome) const {
     const sim::DmaStatistics& statistics = port_.statistics;
+    if (dmi_) {
+      // What is not direct is counted: no more than one for each page and the contexts' first.
+      if (statistics.faults == 0 && performed_ > kAddresses && statistics.requests <= kPages) return;
+      std::fprintf(stderr, "%s: %llu of %llu DMAs were not direct\n", name(),
+                   static_cast<unsigned long long>(statistics.requests), static_cast<unsigned long long>(performed_));
+      std::exit(1);
+    }
     const std::uint64_t as_said = statistics.of_outcome(outcome).count();
     if (statistics.faults == 0 && statistics.requests - as_said <= kAddresses) return;
     std::fprintf(stderr, "%s: %llu of %llu DMAs were %s, %llu faults\n", name(),
@@ -168,6 +178,8 @@ class Path : public sc_core::sc_module, private sim::DmaClient {
   sim::Bus bus_;
   sim::Memory memory_;
   sim::TransportMode mode_;
+  bool dmi_;
+  std::uint64_t performed_ = 0;  // LT
   std::vector<Operation> operations_;
   std::vector<core::Address> addresses_;
   std::size_t next_ = 0;

@@ -81,6 +81,7 @@ void compare_paths(benchmark::State& state, const Row& row) {
     return pair;
   });
   subject.check(row.outcome);
+  if (row.floor.dmi) floor.check(row.outcome);
 }
 
 Row row(UnitKind floor, sim::TransportMode mode, Addresses addresses, bool link = true) {
@@ -114,6 +115,12 @@ void add_rows() {
     Row direct = row(UnitKind::MinimalByDmi, TransportMode::Lt, Addresses::NewPages, link);
     direct.subject.ours.walker.dmi = true;
     paths("lt_miss_dmi" + how, direct);
+    for (const Addresses addresses : {Addresses::Sequential, Addresses::RandomPages}) {
+      if (!link) break;  // what is accessed directly never uses it
+      Row granted = row(UnitKind::PassThrough, TransportMode::Lt, addresses);
+      granted.subject.dmi = granted.floor.dmi = true;
+      paths(addresses == Addresses::Sequential ? "lt_granted_dmi" : "lt_granted_dmi_random", granted);
+    }
     paths("at_hit" + how, row(UnitKind::PassThrough, TransportMode::At, Addresses::Sequential, link));
     Row miss = row(UnitKind::PassThrough, TransportMode::At, Addresses::NewPages, link);
     miss.subject.ours.walker.slots = 5;

@@ -325,7 +325,7 @@ struct ForeignBench {
 
 }  // namespace
 
-TEST_CASE("Byte enables, bursts and DMI are refused", "[pcie]") {
+TEST_CASE("Byte enables and bursts are refused, DMI and debug accesses are answered by the host", "[pcie]") {
   new_simulation();
   ForeignBench bench(plain_link());
   bench.script.at(0, [&] {
@@ -344,12 +344,12 @@ TEST_CASE("Byte enables, bursts and DMI are refused", "[pcie]") {
     CHECK(bench.target.log.empty());
     TestPayload read(::tlm::TLM_READ_COMMAND, 0x40, std::vector<unsigned char>(8));
     ::tlm::tlm_dmi dmi;
-    CHECK_FALSE(bench.device.socket->get_direct_mem_ptr(read, dmi));
+    CHECK_FALSE(bench.device.socket->get_direct_mem_ptr(read, dmi));  // it grants nothing
     bench.device.blocking(read);
     CHECK(read.is_response_ok());
     CHECK_FALSE(read.is_dmi_allowed());
     CHECK(bench.target.log.size() == 1);
-    CHECK(bench.device.socket->transport_dbg(read) == 0);  // the target's answer: it has no debug access
+    CHECK(bench.device.socket->transport_dbg(read) == 0);  // nor has it debug access
   });
   sc_core::sc_start();
 }

@@ -25,8 +25,11 @@ class TestMemory : public sc_core::sc_module {
   tlm_utils::multi_passthrough_target_socket<TestMemory, sim::kSocketWidthBits> socket;
   Tick latency = 50000;
   bool four_phases = false;
-  bool says_dmi = false;   ///< transactions say that direct access would be granted
-  Tick request_phase = 0;  ///< four phases: from BEGIN_REQ to END_REQ
+  bool says_dmi = false;    ///< transactions say that direct access would be granted
+  bool grants = true;       ///< direct access, to whoever asks
+  Tick direct_latency = 0;  ///< of reads; writes take 1 ns more
+  std::uint64_t asked = 0;  ///< for direct access
+  Tick request_phase = 0;   ///< four phases: from BEGIN_REQ to END_REQ
   std::vector<std::uint8_t> bytes;
   std::uint64_t accesses = 0;
   std::function<void(Address, bool)> on_access;  ///< (address, write) before it is done
@@ -111,6 +114,10 @@ class TestMemory : public sc_core::sc_module {
     return n;
   }
   bool get_direct_mem_ptr(int, tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
+    ++asked;
+    if (!grants) return false;
+    dmi.set_read_latency(sim::to_sc_time(direct_latency));
+    dmi.set_write_latency(sim::to_sc_time(direct_latency + 1'000));
     dmi.set_start_address(0);
     dmi.set_end_address(bytes.size() - 1);
     dmi.set_dmi_ptr(bytes.data());
