@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "platform/network_address.h"
 #include "platform/suggest.h"
@@ -142,14 +144,21 @@ Value parse_choice(const Parameter& parameter, const std::string& key, const Raw
                                    did_you_mean(text, {parameter.choices.begin(), parameter.choices.end()}));
 }
 
-bool matches(std::string_view pattern, std::string_view key, bool as_prefix) {
-  const std::vector<std::string> a = split_key(pattern);
-  const std::vector<std::string> b = split_key(key);
-  if (as_prefix ? b.size() >= a.size() : b.size() != a.size()) return false;
-  for (std::size_t i = 0; i < b.size(); ++i) {
-    if (a[i] != "*" && a[i] != b[i]) return false;
-  }
-  return true;
+/// "iommu.*.iotlb.ways" of "iommu.0.iotlb.ways"; in names of parameters '*' stands for the second part only.
+std::string with_any_instance(std::string_view key) {
+  const std::size_t first = key.find('.');
+  if (first == std::string_view::npos) return std::string(key);
+  const std::size_t second = key.find('.', first + 1);
+  std::string result = std::string(key.substr(0, first + 1)) + "*";
+  if (second != std::string_view::npos) result += key.substr(second);
+  return result;
+}
+
+// Scenarios of many devices ask for each of their keys several times.
+template <class Map>
+auto find_key(const Map& by_name, std::string_view key) {
+  const auto found = by_name.find(key);
+  return found != by_name.end() ? found : by_name.find(with_any_instance(key));
 }
 
 }  // namespace
@@ -172,15 +181,27 @@ bool is_instance_group(std::string_view name) {
 }
 
 const Parameter* find_parameter(std::string_view key) {
-  for (const Parameter& parameter : parameter_table()) {
-    if (matches(parameter.name, key, false)) return &parameter;
-  }
-  return nullptr;
+  static const std::unordered_map<std::string_view, const Parameter*> by_name = [] {
+    std::unordered_map<std::string_view, const Parameter*> all;
+    for (const Parameter& parameter : parameter_table()) all.emplace(parameter.name, &parameter);
+    return all;
+  }();
+  const auto found = find_key(by_name, key);
+  return found == by_name.end() ? nullptr : found->second;
 }
 
 bool is_parameter_table(std::string_view key) {
-  return std::any_of(parameter_table().begin(), parameter_table().end(),
-                     [&](const Parameter& parameter) { return matches(parameter.name, key, true); });
+  static const std::unordered_set<std::string_view> tables = [] {
+    std::unordered_set<std::string_view> all;
+    for (const Parameter& parameter : parameter_table()) {
+      for (std::size_t dot = parameter.name.find('.'); dot != std::string_view::npos;
+           dot = parameter.name.find('.', dot + 1)) {
+        all.insert(parameter.name.substr(0, dot));
+      }
+    }
+    return all;
+  }();
+  return find_key(tables, key) != tables.end();
 }
 
 std::string suggest_key(std::string_view key) {
