@@ -347,6 +347,43 @@ TEST_CASE("DmaPort: outstanding 0 counts as 1") {
   CHECK(bench.done_at == std::vector<Tick>{100, 200});
 }
 
+TEST_CASE("DmaStatistics: operations that repeat count in every stage, whoever asks in between") {
+  DmaStatistics statistics;
+  DmaExtension report;
+  report.outcome = core::OutcomeClass::Hit;
+  const auto record = [&](Tick iotlb, Tick downstream, Tick latency) {
+    report.stages.clear();
+    report.stages.charge(core::Stage::Iotlb, iotlb);
+    report.stages.charge(core::Stage::Downstream, downstream);
+    statistics.record(report, latency, 64);
+  };
+  for (int i = 0; i < 3; ++i) record(2, 50, 52);
+  CHECK(statistics.of_outcome(core::OutcomeClass::Hit).count() == 3);
+  for (int i = 0; i < 2; ++i) record(2, 50, 52);
+  record(2, 60, 62);
+  record(12, 50, 62);  // as long as the one before, but not there
+  record(0, 52, 52);
+  for (int i = 0; i < 2; ++i) record(2, 50, 53);  // 1 tick is nowhere
+  const auto& stages = statistics.stages_of_outcome(core::OutcomeClass::Hit);
+  CHECK(statistics.requests == 10);
+  CHECK(statistics.latency().count() == 10);
+  CHECK(statistics.latency().sum() == 5 * 52 + 62 + 62 + 52 + 2 * 53);
+  CHECK(stages[static_cast<std::size_t>(core::Stage::Iotlb)].count() == 9);
+  CHECK(stages[static_cast<std::size_t>(core::Stage::Iotlb)].sum() == 8 * 2 + 12);
+  CHECK(statistics.by_stage(core::Stage::Downstream).count() == 10);
+  CHECK(statistics.stage_ticks(core::Stage::Downstream) == 8 * 50 + 60 + 52);
+  CHECK(statistics.stage_sum_mismatches == 2);
+
+  DmaStatistics all;
+  all.merge(statistics);
+  record(2, 50, 52);
+  all.merge(statistics);
+  CHECK(all.requests == 21);
+  CHECK(all.of_outcome(core::OutcomeClass::Hit).count() == 21);
+  CHECK(all.stage_ticks(core::Stage::Iotlb) == 2 * (8 * 2 + 12) + 2);
+  CHECK(all.stage_sum_mismatches == 4);
+}
+
 TEST_CASE("DmaStatistics: a window restarts") {
   Bench bench(TransportMode::Lt, 1);
   bench.issue_at(0, bench.add(0, 8, true));

@@ -107,6 +107,62 @@ TEST_CASE("A walk that a context invalidation overtakes is begun anew") { overta
 TEST_CASE("An invalidation of another domain does not disturb a walk") { overtake(kIotlbDomain6, 0, false); }
 TEST_CASE("An invalidation of another page does not disturb a walk") { overtake(kIotlbPageDomain5, 0x401000, false); }
 
+namespace {
+
+// The same in LT, where only a memory that waits lets an invalidation come in between: it does so once, at the first
+// entry of a walk.
+void overtake_blocking(std::uint64_t lo, std::uint64_t hi, bool covered) {
+  Access first = access_of(0x400040);
+  Access second = access_of(0x400000);
+  std::uint64_t retries = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t lookups = 0;
+  simulate({}, [&](Rig& rig) {
+    set_up(rig);
+    Access other = access_of(0x600000);  // nothing there: the context is cached, the tables of 0x400000 are not
+    rig.initiator.lt(other);
+    const std::uint64_t requests_before = rig.unit.counters().requests;
+    const std::uint64_t lookups_before = rig.unit.context_counters().lookups;
+    rig.memory.on_access = [&, waited = false](core::Address, bool) mutable {
+      if (waited) return;
+      waited = true;
+      rig.submit_and_wait({{lo, hi}});
+    };
+    rig.initiator.lt(first);
+    retries = rig.unit.counters().retries;
+    requests = rig.unit.counters().requests - requests_before;
+    lookups = rig.unit.context_counters().lookups - lookups_before;
+    rig.initiator.lt(second);
+  });
+  CHECK(first.status == tlm::TLM_OK_RESPONSE);
+  CHECK(first.data[0] == 0);
+  CHECK(first.stages.total() == first.ended - first.issued);
+  CHECK(retries == (covered ? 1 : 0));
+  CHECK((first.stages.of(Stage::Retry) > 0) == covered);
+  CHECK(lookups == (covered ? 2 : 1));
+  CHECK(requests == 1);
+  CHECK(second.data[0] == 0xAA);
+  CHECK(second.outcome == OutcomeClass::Hit);
+}
+
+}  // namespace
+
+TEST_CASE("LT: a walk that a domain invalidation overtakes is begun anew") {
+  overtake_blocking(kIotlbDomain5, 0, true);
+}
+TEST_CASE("LT: a walk that a page invalidation overtakes is begun anew") {
+  overtake_blocking(kIotlbPageDomain5, 0x400000, true);
+}
+TEST_CASE("LT: a walk that a context invalidation overtakes is begun anew") {
+  overtake_blocking(kContextGlobal, 0, true);
+}
+TEST_CASE("LT: an invalidation of another domain does not disturb a walk") {
+  overtake_blocking(kIotlbDomain6, 0, false);
+}
+TEST_CASE("LT: an invalidation of another page does not disturb a walk") {
+  overtake_blocking(kIotlbPageDomain5, 0x401000, false);
+}
+
 TEST_CASE("Requests that wait for a walk which an invalidation prevents from beginning look for themselves") {
   std::vector<Access> done(4, access_of(0x400000));
   std::uint64_t retries = 0;
