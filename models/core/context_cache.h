@@ -24,9 +24,14 @@ class ContextCache {
 
   [[nodiscard]] const AddressSpace* find(RequesterId requester) {
     ++counters_.lookups;
+    if (requester == last_) {
+      ++counters_.hits;
+      return &array_.last_used().space;
+    }
     const Entry* entry = array_.find(key(requester), 0);
     if (entry == nullptr) return nullptr;
     ++counters_.hits;
+    last_ = requester;
     return &entry->space;
   }
   [[nodiscard]] const AddressSpace* peek(RequesterId requester) const {
@@ -35,10 +40,12 @@ class ContextCache {
   }
   void fill(RequesterId requester, const AddressSpace& space) {
     if (array_.capacity() == 0) return;
+    last_ = kNone;
     array_.insert(key(requester), 0, {space, requester});
     ++counters_.fills;
   }
   std::size_t invalidate(const ContextScope& scope) {
+    last_ = kNone;
     const std::size_t gone = array_.erase_if(
         [&](std::uint64_t, const Entry& entry) { return scope.covers(entry.space.domain, entry.requester); });
     counters_.invalidated += gone;
@@ -53,6 +60,10 @@ class ContextCache {
     RequesterId requester = 0;
   };
   [[nodiscard]] static std::uint64_t key(RequesterId requester) { return 0x10000u | std::uint64_t{requester}; }
+
+  // Whose entry the last look-up found, until anything changes.
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  std::uint32_t last_ = kNone;
 
   TlbArray<Entry> array_;
   ContextCacheCounters counters_;

@@ -44,9 +44,12 @@ class IotlbArray {
   /// The entry for this requester and input address (below 2^57), or nullptr. Counts a use for replacement, nothing
   /// else.
   [[nodiscard]] const IotlbEntry* find(RequesterId tag, Address input) {
-    // Most often it is the page of the look-up before.
-    if (last_tag_ == tag && ((input ^ last_page_) & last_mask_) == 0) return &array_.last_used();
-    return find_anywhere(tag, input);
+    const IotlbEntry* last = find_last(tag, input);
+    return last != nullptr ? last : find_anywhere(tag, input);
+  }
+  /// The same where the last look-up that found something found it too, which is most often so; otherwise nullptr.
+  [[nodiscard]] const IotlbEntry* find_last(RequesterId tag, Address input) const {
+    return last_tag_ == tag && ((input ^ last_page_) & last_mask_) == 0 ? &array_.last_used() : nullptr;
   }
   /// The same without a trace, for probes.
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;

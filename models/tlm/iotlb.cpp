@@ -7,8 +7,23 @@ namespace iommu::sim {
 Iotlb::Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config)
     : sc_module(name), config_(config), array_(config.array), ports_(config.ports) {}
 
+// The usual case calls nothing, which saves registers: the page of the look-up before, and a port free.
 IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) {
-  const core::Tick start = ports_.reserve(std::max(now, occupied_until_), config_.cycle);
+  const core::Tick from = std::max(now, occupied_until_);
+  const core::IotlbEntry* last = array_.find_last(tag, input);
+  if (last == nullptr || last->ready_at > from + config_.latency || !ports_.take_at_once(from, config_.cycle)) {
+    return look_up(tag, input, from, walk_under_way);
+  }
+  core::IotlbCounters& counters = array_.counters;
+  ++counters.lookups;
+  ++counters.hits;
+  ++counters.hits_by_level[last->mapping.level];
+  const core::Tick looked_up = from + config_.latency;
+  return {IotlbAnswer::Kind::Hit, from, looked_up, looked_up, last->mapping};
+}
+
+IotlbAnswer Iotlb::look_up(core::RequesterId tag, core::Address input, core::Tick from, bool walk_under_way) {
+  const core::Tick start = ports_.reserve(from, config_.cycle);
   const core::Tick looked_up = start + config_.latency;
   core::IotlbCounters& counters = array_.counters;
   ++counters.lookups;
