@@ -31,14 +31,41 @@ bool within(std::uint64_t first, std::uint64_t pages, std::uint64_t min_page, st
 BuddyAllocator::BuddyAllocator(unsigned width_bits, std::size_t recent_blocks)
     : max_order_(std::clamp(width_bits, kMinWidthBits, kMaxWidthBits) - 12),
       recent_limit_(recent_blocks),
-      free_pages_(order_pages(max_order_)) {
-  free_[max_order_].insert(0);
+      free_pages_(order_pages(max_order_)),
+      free_(max_order_ + 1),
+      lowest_(max_order_ + 1, kNone),
+      lowest_from_(max_order_ + 2, kNone) {
+  add_free({0, max_order_});
+}
+
+void BuddyAllocator::add_free(Block block) {
+  free_[block.order].insert(block.first);
+  if (block.first < lowest_[block.order]) set_lowest(block.order, block.first);
+}
+
+bool BuddyAllocator::remove_free(Block block) {
+  PageMap<NoValue>& blocks = free_[block.order];
+  if (!blocks.erase(block.first)) return false;
+  if (block.first == lowest_[block.order]) {
+    set_lowest(block.order, blocks.empty() ? kNone : blocks.front().page);
+  }
+  return true;
+}
+
+// Most changes are those of small blocks, so that few orders lie below.
+void BuddyAllocator::set_lowest(unsigned order, std::uint64_t page) {
+  lowest_[order] = page;
+  for (unsigned o = order + 1; o-- > 0;) {
+    const std::uint64_t lowest = std::min(lowest_[o], lowest_from_[o + 1]);
+    if (lowest_from_[o] == lowest) return;
+    lowest_from_[o] = lowest;
+  }
 }
 
 std::optional<BuddyAllocator::Block> BuddyAllocator::free_block_of(std::uint64_t page) const {
   for (unsigned order = 0; order <= max_order_; ++order) {
     const std::uint64_t first = page & ~(order_pages(order) - 1);
-    if (free_[order].count(first) != 0) return Block{first, order};
+    if (free_[order].find(first) != nullptr) return Block{first, order};
   }
   return std::nullopt;
 }
@@ -56,7 +83,7 @@ bool BuddyAllocator::withhold(std::uint64_t first_page, std::uint64_t pages) {
     const Block block = *free_block_of(page);
     const std::uint64_t block_end = block.first + order_pages(block.order);
     const std::uint64_t cut_end = std::min(end, block_end);
-    free_[block.order].erase(block.first);
+    remove_free(block);
     insert_free_range(block.first, page);
     insert_free_range(cut_end, block_end);
     page = cut_end;
@@ -70,28 +97,27 @@ void BuddyAllocator::insert_free_range(std::uint64_t first, std::uint64_t end) {
   while (first < end) {
     unsigned order = 0;
     while ((first & order_pages(order)) == 0 && order_pages(order + 1) <= end - first) ++order;
-    free_[order].insert(first);
+    add_free({first, order});
     first += order_pages(order);
   }
 }
 
-std::optional<std::uint64_t> BuddyAllocator::allocate(std::uint64_t pages, std::uint64_t min_page,
-                                                      std::uint64_t max_page) {
-  if (pages == 0 || pages > total_pages()) return std::nullopt;
+std::uint64_t BuddyAllocator::take(std::uint64_t pages, std::uint64_t min_page, std::uint64_t max_page) {
+  if (pages == 0 || pages > total_pages()) return kNone;
   const unsigned order = order_for(pages);
   latest_place_.reset();
-  latest_recent_.clear();
-  std::optional<std::uint64_t> first = allocate_recent(order, pages, min_page, max_page);
-  if (!first) first = allocate_lowest(order, pages, min_page, max_page);
-  if (!first && merging_helps(order, pages, min_page, max_page)) {
+  if (!latest_recent_.empty()) latest_recent_.clear();
+  std::uint64_t first = recent_.empty() ? kNone : allocate_recent(order, pages, min_page, max_page);
+  if (first == kNone) first = allocate_lowest(order, pages, min_page, max_page);
+  if (first == kNone && merging_helps(order, pages, min_page, max_page)) {
     latest_recent_ = recent_;
     merge_recent();
     first = allocate_lowest(order, pages, min_page, max_page);
   }
-  if (!first) return std::nullopt;
-  in_use_.emplace(*first, order);
+  if (first == kNone) return kNone;
+  in_use_.insert(first).order = order;
   free_pages_ -= order_pages(order);
-  latest_ = Block{*first, order};
+  latest_ = Block{first, order};
   return first;
 }
 
@@ -115,7 +141,7 @@ bool BuddyAllocator::free_or_recent(std::uint64_t first, unsigned order) const {
     std::uint64_t next = page;
     for (unsigned o = 0; o < order && next == page; ++o) {
       const std::uint64_t start = page & ~(order_pages(o) - 1);
-      if (free_[o].count(start) != 0) next = start + order_pages(o);
+      if (free_[o].find(start) != nullptr) next = start + order_pages(o);
     }
     for (auto it = recent_.begin(); it != recent_.end() && next == page; ++it) {
       if (page >= it->first && page - it->first < order_pages(it->order)) next = it->first + order_pages(it->order);
@@ -127,7 +153,7 @@ bool BuddyAllocator::free_or_recent(std::uint64_t first, unsigned order) const {
 }
 
 void BuddyAllocator::cancel() {
-  if (in_use_.erase(latest_.first) == 0) return;
+  if (!in_use_.erase(latest_.first)) return;
   free_pages_ += order_pages(latest_.order);
   if (latest_place_) {
     recent_.insert(recent_.begin() + static_cast<std::ptrdiff_t>(*latest_place_), latest_);
@@ -141,7 +167,7 @@ void BuddyAllocator::cancel() {
 void BuddyAllocator::unmerge_recent() {
   for (const Block& block : latest_recent_) {
     const Block around = *free_block_of(block.first);
-    free_[around.order].erase(around.first);
+    remove_free(around);
     insert_free_range(around.first, block.first);
     insert_free_range(block.first + order_pages(block.order), around.first + order_pages(around.order));
   }
@@ -149,8 +175,8 @@ void BuddyAllocator::unmerge_recent() {
   latest_recent_.clear();
 }
 
-std::optional<std::uint64_t> BuddyAllocator::allocate_recent(unsigned order, std::uint64_t pages,
-                                                             std::uint64_t min_page, std::uint64_t max_page) {
+std::uint64_t BuddyAllocator::allocate_recent(unsigned order, std::uint64_t pages, std::uint64_t min_page,
+                                              std::uint64_t max_page) {
   for (auto it = recent_.rbegin(); it != recent_.rend(); ++it) {
     if (it->order != order || !within(it->first, pages, min_page, max_page)) continue;
     const std::uint64_t first = it->first;
@@ -159,47 +185,60 @@ std::optional<std::uint64_t> BuddyAllocator::allocate_recent(unsigned order, std
     recent_.erase(at);
     return first;
   }
-  return std::nullopt;
+  return kNone;
 }
 
-std::optional<std::uint64_t> BuddyAllocator::allocate_lowest(unsigned order, std::uint64_t pages,
-                                                             std::uint64_t min_page, std::uint64_t max_page) {
-  const std::optional<std::uint64_t> lowest_start = round_up(min_page, order_pages(order));
-  if (!lowest_start) return std::nullopt;
-  std::optional<Block> source;
-  std::uint64_t best = 0;
+// The free block of this order or a higher one that holds the lowest place from an aligned page on; kNone when there is none.
+BuddyAllocator::Block BuddyAllocator::lowest_source(unsigned order, std::uint64_t lowest_start) const {
+  if (lowest_start <= lowest_from_[order]) {
+    Block source{lowest_from_[order], order};
+    while (lowest_[source.order] != source.first) ++source.order;
+    return source;
+  }
+  Block source{kNone, order};
+  std::uint64_t best = kNone;
   for (unsigned o = order; o <= max_order_; ++o) {
+    if (lowest_[o] == kNone) continue;
     // The first block that ends beyond the lowest possible start holds this order's lowest place.
     const std::uint64_t reach = order_pages(o) - 1;
-    const auto it = free_[o].lower_bound(*lowest_start > reach ? *lowest_start - reach : 0);
-    if (it == free_[o].end()) continue;
-    const std::uint64_t place = std::max(*it, *lowest_start);
-    if (!within(place, pages, min_page, max_page)) continue;
-    if (source && place >= best) continue;
-    source = Block{*it, o};
+    const auto* found = free_[o].at_or_after(lowest_start > reach ? lowest_start - reach : 0);
+    if (found == nullptr) continue;
+    const std::uint64_t place = std::max(found->page, lowest_start);
+    if (place >= best) continue;
+    source = Block{found->page, o};
     best = place;
   }
-  if (!source) return std::nullopt;
-  free_[source->order].erase(source->first);
-  Block part = *source;
+  return source;
+}
+
+std::uint64_t BuddyAllocator::allocate_lowest(unsigned order, std::uint64_t pages, std::uint64_t min_page,
+                                              std::uint64_t max_page) {
+  const std::optional<std::uint64_t> lowest_start = round_up(min_page, order_pages(order));
+  if (!lowest_start) return kNone;
+  const Block source = lowest_source(order, *lowest_start);
+  if (source.first == kNone) return kNone;
+  const std::uint64_t best = std::max(source.first, *lowest_start);
+  if (!within(best, pages, min_page, max_page)) return kNone;  // then no higher one is
+  remove_free(source);
+  Block part = source;
   while (part.order > order) {
     --part.order;
     const std::uint64_t upper = part.first + order_pages(part.order);
     if (best >= upper) {
-      free_[part.order].insert(part.first);
+      add_free(part);
       part.first = upper;
     } else {
-      free_[part.order].insert(upper);
+      add_free({upper, part.order});
     }
   }
   return best;
 }
 
 bool BuddyAllocator::free(std::uint64_t first_page) {
-  const auto it = in_use_.find(first_page);
-  if (it == in_use_.end()) return false;
-  const Block block{first_page, it->second};
-  in_use_.erase(it);
+  const auto* found = in_use_.find(first_page);
+  if (found == nullptr) return false;
+  const Block block{first_page, found->order};
+  in_use_.erase(first_page);
   free_pages_ += order_pages(block.order);
   recent_.push_back(block);
   if (recent_.size() > recent_limit_) {
@@ -213,13 +252,11 @@ bool BuddyAllocator::free(std::uint64_t first_page) {
 void BuddyAllocator::insert_and_merge(Block block) {
   while (block.order < max_order_) {
     const std::uint64_t buddy = block.first ^ order_pages(block.order);
-    const auto it = free_[block.order].find(buddy);
-    if (it == free_[block.order].end()) break;
-    free_[block.order].erase(it);
+    if (!remove_free({buddy, block.order})) break;
     block.first = std::min(block.first, buddy);
     ++block.order;
   }
-  free_[block.order].insert(block.first);
+  add_free(block);
 }
 
 void BuddyAllocator::merge_recent() {
@@ -231,8 +268,8 @@ void BuddyAllocator::merge_recent() {
 }
 
 std::uint64_t BuddyAllocator::block_pages(std::uint64_t first_page) const {
-  const auto it = in_use_.find(first_page);
-  return it == in_use_.end() ? 0 : order_pages(it->second);
+  const auto* found = in_use_.find(first_page);
+  return found == nullptr ? 0 : order_pages(found->order);
 }
 
 std::size_t BuddyAllocator::free_blocks() const {

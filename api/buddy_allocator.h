@@ -6,13 +6,13 @@
 // What it does not do: map anything, lock, or place an allocation at an address of the caller's choice.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <set>
-#include <unordered_map>
+#include <vector>
+
+#include "api/page_map.h"
 
 namespace iommu::api {
 
@@ -33,7 +33,11 @@ class BuddyAllocator {
   /// Allocates the next power of two >= `pages`, aligned to its size. The `pages` pages lie in [min_page, max_page];
   /// the rest of the block may lie beyond max_page. Nothing, and no change, when no such block is free, or pages is 0.
   [[nodiscard]] std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t min_page = 0,
-                                                      std::uint64_t max_page = ~std::uint64_t{0});
+                                                      std::uint64_t max_page = ~std::uint64_t{0}) {
+    const std::uint64_t first = take(pages, min_page, max_page);
+    if (first == kNone) return std::nullopt;
+    return first;
+  }
 
   /// Takes the latest allocate() back as if it had not been, provided that nothing was allocated or freed since.
   void cancel();
@@ -56,20 +60,30 @@ class BuddyAllocator {
   [[nodiscard]] std::size_t blocks_in_use() const { return in_use_.size(); }
 
  private:
-  static constexpr unsigned kMaxOrder = kMaxWidthBits - 12;
+  /// Instead of a page number: greater than all of them.
+  static constexpr std::uint64_t kNone = ~std::uint64_t{0};
   struct Block {
     std::uint64_t first = 0;
     unsigned order = 0;
   };
+  struct NoValue {};
+  struct InUse {
+    unsigned order = 0;
+  };
 
+  [[nodiscard]] std::uint64_t take(std::uint64_t pages, std::uint64_t min_page, std::uint64_t max_page);
   [[nodiscard]] std::optional<Block> free_block_of(std::uint64_t page) const;
-  [[nodiscard]] std::optional<std::uint64_t> allocate_recent(unsigned order, std::uint64_t pages,
-                                                             std::uint64_t min_page, std::uint64_t max_page);
-  [[nodiscard]] std::optional<std::uint64_t> allocate_lowest(unsigned order, std::uint64_t pages,
-                                                             std::uint64_t min_page, std::uint64_t max_page);
+  [[nodiscard]] std::uint64_t allocate_recent(unsigned order, std::uint64_t pages, std::uint64_t min_page,
+                                              std::uint64_t max_page);
+  [[nodiscard]] std::uint64_t allocate_lowest(unsigned order, std::uint64_t pages, std::uint64_t min_page,
+                                              std::uint64_t max_page);
   [[nodiscard]] bool merging_helps(unsigned order, std::uint64_t pages, std::uint64_t min_page,
                                    std::uint64_t max_page) const;
   [[nodiscard]] bool free_or_recent(std::uint64_t first, unsigned order) const;
+  [[nodiscard]] Block lowest_source(unsigned order, std::uint64_t lowest_start) const;
+  void add_free(Block block);
+  bool remove_free(Block block);
+  void set_lowest(unsigned order, std::uint64_t page);
   void insert_free_range(std::uint64_t first, std::uint64_t end);
   void insert_and_merge(Block block);
   void unmerge_recent();
@@ -77,12 +91,14 @@ class BuddyAllocator {
   unsigned max_order_;
   std::size_t recent_limit_;
   std::uint64_t free_pages_;
-  std::array<std::set<std::uint64_t>, kMaxOrder + 1> free_;
-  std::unordered_map<std::uint64_t, unsigned> in_use_;  // first page -> order
-  std::deque<Block> recent_;                            // newest last
-  Block latest_;                                        // of allocate(), for cancel()
-  std::optional<std::size_t> latest_place_;             // where it stood in recent_
-  std::deque<Block> latest_recent_;                     // recent_ before allocate() merged it
+  std::vector<PageMap<NoValue>> free_;       // by order
+  std::vector<std::uint64_t> lowest_;        // by order: the first free block, kNone when there is none
+  std::vector<std::uint64_t> lowest_from_;   // by order: the first free block of this order or a higher one
+  PageMap<InUse> in_use_;                    // by first page
+  std::deque<Block> recent_;                 // newest last
+  Block latest_;                             // of allocate(), for cancel()
+  std::optional<std::size_t> latest_place_;  // where it stood in recent_
+  std::deque<Block> latest_recent_;          // recent_ before allocate() merged it
 };
 
 }  // namespace iommu::api

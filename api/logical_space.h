@@ -7,10 +7,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 
 #include "api/buddy_allocator.h"
+#include "api/page_map.h"
 
 namespace iommu::api {
 
@@ -57,16 +57,19 @@ class LogicalSpace {
   struct Interval {
     std::uint64_t end = 0;  // one past the last page
     Owner owner = Owner::Mapping;
+    bool whole = false;  // all pages that were asked for with one block of the allocator
   };
-  using Intervals = std::map<std::uint64_t, Interval>;
+  struct Remainder {
+    std::uint64_t pages = 0;
+  };
 
-  [[nodiscard]] Intervals::const_iterator first_ending_after(std::uint64_t page) const;
-  void release_blocks(std::uint64_t first, std::uint64_t end);
+  void own(std::uint64_t first, std::uint64_t end, Owner owner, bool whole);
+  void release_of_block(std::uint64_t interval_first, const Interval& interval, std::uint64_t first, std::uint64_t end);
 
   unsigned width_bits_;
   std::optional<BuddyAllocator> buddy_;
-  Intervals owned_;                              // first page -> interval
-  std::map<std::uint64_t, std::uint64_t> live_;  // first page of an allocated block -> its pages still owned
+  PageMap<Interval> owned_;        // by first page
+  PageMap<Remainder> remainders_;  // by first page of a block of which a part was released: the pages still owned
 };
 
 }  // namespace iommu::api

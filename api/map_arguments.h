@@ -31,6 +31,13 @@ class PhysicalPages {
 
   [[nodiscard]] std::uint64_t count() const { return count_; }
 
+  /// The pages as one run; nothing for a list of frames, unless it is one frame.
+  [[nodiscard]] std::optional<PageRun> single_run() const {
+    if (frames_ == nullptr) return PageRun{first_, count_};
+    if (count_ == 1) return PageRun{frames_[0], 1};
+    return std::nullopt;
+  }
+
   /// Calls visit(PageRun) for each stretch of pages that follow each other; ends early when it returns false, and
   /// returns false then.
   template <typename Visit>

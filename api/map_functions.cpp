@@ -29,18 +29,24 @@ NTSTATUS System::map_logical_range_ex(PIOMMU_DMA_DOMAIN domain_handle, ULONG per
   NTSTATUS status =
       Placement::read(*domain->space, explicit_logical_address, min_logical_address, max_logical_address, placement);
   if (!NT_SUCCESS(status)) return status;
+  const std::optional<PageRun> single = physical->single_run();
   std::vector<PageRun> runs;
-  physical->for_each_run([&](const PageRun& run) {
-    runs.push_back(run);
-    return true;
-  });
+  if (!single) {
+    physical->for_each_run([&](const PageRun& run) {
+      runs.push_back(run);
+      return true;
+    });
+  }
 
   const LockGuard lock(*domain->mutex);
   if (lost(kFunction, *domain)) return STATUS_INVALID_PARAMETER_1;
   std::uint64_t first_page = 0;
   status = claim_range(kFunction, *domain, pages, placement, LogicalSpace::Owner::Mapping, first_page);
   if (!NT_SUCCESS(status)) return status;
-  if (!domain->table->map(first_page, runs, static_cast<core::Permissions>(permissions))) {
+  const auto allowed = static_cast<core::Permissions>(permissions);
+  const bool mapped =
+      single ? domain->table->map(first_page, *single, allowed) : domain->table->map(first_page, runs, allowed);
+  if (!mapped) {
     return_claim(*domain, first_page, pages);
     return STATUS_INSUFFICIENT_RESOURCES;
   }

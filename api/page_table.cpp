@@ -101,6 +101,7 @@ unsigned PageTable::leaf_level(std::uint64_t logical, std::uint64_t physical, st
   while (wanted > 1 && (((logical | physical) & (entry_pages(wanted) - 1)) != 0 || pages < entry_pages(wanted))) {
     --wanted;
   }
+  if (wanted == 1) return wanted;
   const Table* table = root_.get();
   while (table != nullptr && table->level > wanted) table = table->child(entry_index(logical, table->level));
   while (wanted > 1 && table != nullptr && table->child(entry_index(logical, wanted)) != nullptr) {
@@ -172,6 +173,18 @@ bool PageTable::map(std::uint64_t first_page, const std::vector<PageRun>& runs, 
       permissions);
 }
 
+// One page in a table that is there, the usual case, takes its store only.
+bool PageTable::map(std::uint64_t first_page, const PageRun& run, core::Permissions permissions) {
+  if (run.pages == 1 && permissions != core::Permissions::None) {
+    if (Table* table = find_lowest_table(first_page)) {
+      write_entry(*table, entry_index(first_page, 1),
+                  geometry_.format.leaf_entry(run.first_page << core::kPageShift, permissions, 1));
+      return true;
+    }
+  }
+  return map_leaves([&](auto visit) { for_each_leaf({first_page, run}, visit); }, permissions);
+}
+
 bool PageTable::map(const std::vector<MapPiece>& pieces, core::Permissions permissions) {
   return map_leaves(
       [&](auto visit) {
@@ -226,11 +239,18 @@ PageTable::Removal PageTable::unpin(std::uint64_t first_page, std::uint64_t page
   return removal;
 }
 
-PageTable::Table& PageTable::lowest_table(std::uint64_t logical) {
+// The table at level 1 for this page; null when it is lacking.
+PageTable::Table* PageTable::find_lowest_table(std::uint64_t logical) {
+  const std::uint64_t first = logical & ~std::uint64_t{kEntries - 1};
+  if (latest_lowest_ != nullptr && latest_lowest_first_ == first) return latest_lowest_;
   Table* table = root_.get();
-  while (table->level > 1) table = table->child(entry_index(logical, table->level));
-  return *table;
+  while (table != nullptr && table->level > 1) table = table->child(entry_index(logical, table->level));
+  latest_lowest_ = table;
+  latest_lowest_first_ = first;
+  return table;
 }
+
+PageTable::Table& PageTable::lowest_table(std::uint64_t logical) { return *find_lowest_table(logical); }
 
 void PageTable::map_pinned(std::uint64_t first_page, const PageRun& run, core::Permissions permissions) {
   if (permissions == core::Permissions::None) return;
@@ -352,6 +372,7 @@ std::unique_ptr<PageTable::Table> PageTable::split(std::uint64_t leaf, std::uint
 void PageTable::collect(std::unique_ptr<Table> table, Frames& into) {
   into.push_back(table->frame);
   --table_count_;
+  latest_lowest_ = nullptr;
   for (std::unique_ptr<Table>& child : table->children) {
     if (child) collect(std::move(child), into);
   }

@@ -61,6 +61,9 @@ class PageTable {
   /// Permissions::None nothing is written. False, and no change, when a frame is missing.
   [[nodiscard]] bool map(std::uint64_t first_page, const std::vector<PageRun>& runs, core::Permissions permissions);
 
+  /// The same for one run.
+  [[nodiscard]] bool map(std::uint64_t first_page, const PageRun& run, core::Permissions permissions);
+
   /// The same for several pieces, which are disjoint and ascend in logical pages.
   [[nodiscard]] bool map(const std::vector<MapPiece>& pieces, core::Permissions permissions);
 
@@ -105,6 +108,7 @@ class PageTable {
   template <typename Leaves>
   [[nodiscard]] bool map_leaves(Leaves leaves, core::Permissions permissions);
   [[nodiscard]] Table& build_path(std::uint64_t logical, unsigned level, Frames& spare);
+  [[nodiscard]] Table* find_lowest_table(std::uint64_t logical);
   [[nodiscard]] Table& lowest_table(std::uint64_t logical);
   [[nodiscard]] std::size_t frames_to_split(const std::vector<PageRange>& ranges) const;
   void clear(Table& table, std::uint64_t base, std::uint64_t first, std::uint64_t last, Frames& spare,
@@ -118,6 +122,8 @@ class PageTable {
   FrameAllocator& frames_;
   std::unique_ptr<Table> root_;
   std::size_t table_count_ = 0;
+  Table* latest_lowest_ = nullptr;  // table at level 1 that was looked up last, while no table has been taken out since
+  std::uint64_t latest_lowest_first_ = 0;  // its first page
 };
 
 }  // namespace iommu::api

@@ -11,7 +11,7 @@ namespace iommu::api {
 std::shared_ptr<ReservedRange> System::find_token(const char* function, PIOMMU_DMA_LOGICAL_ADDRESS_TOKEN token) {
   HandleState state = HandleState::Good;
   std::shared_ptr<ReservedRange> range = tokens_.find(token, state);
-  report_handle(function, 1, "token", state);
+  if (range == nullptr) report_handle(function, 1, "token", state);
   return range;
 }
 

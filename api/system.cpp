@@ -159,7 +159,7 @@ bool System::missing(const char* function, unsigned position, const void* output
 std::shared_ptr<Domain> System::find_domain(const char* function, unsigned position, PIOMMU_DMA_DOMAIN handle) const {
   HandleState state = HandleState::Good;
   std::shared_ptr<Domain> domain = domains_.find(handle, serial_, state);
-  report_handle(function, position, "domain", state);
+  if (domain == nullptr) report_handle(function, position, "domain", state);
   return domain;
 }
 
@@ -167,7 +167,7 @@ std::shared_ptr<DeviceToken> System::find_device(const char* function, unsigned 
                                                  PIOMMU_DMA_DEVICE handle) const {
   HandleState state = HandleState::Good;
   std::shared_ptr<DeviceToken> device = devices_.find(handle, serial_, state);
-  report_handle(function, position, "device", state);
+  if (device == nullptr) report_handle(function, position, "device", state);
   return device;
 }
 

@@ -11,6 +11,7 @@
 
 #include "api/ports.h"
 #include "models/tlm/host.h"
+#include "models/tlm/running_process.h"
 #include "platform/interface_monitor.h"
 
 namespace iommu::platform {
@@ -95,9 +96,7 @@ class PlatformServices final : public api::HostServices {
       working_ = false;
     });
   }
-  [[nodiscard]] const void* current_thread() const override {
-    return sc_core::sc_get_current_process_handle().get_process_object();
-  }
+  [[nodiscard]] const void* current_thread() const override { return sim::running_process(); }
   void report(const api::Diagnostic& diagnostic) override { diagnostics_.push_back(diagnostic); }
 
  private:

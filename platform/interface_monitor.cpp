@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <systemc>
 
+#include "models/tlm/running_process.h"
 #include "models/tlm/time.h"
 
 namespace iommu::platform {
-
-namespace {
-
-const void* current_thread() { return sc_core::sc_get_current_process_handle().get_process_object(); }
-
-}  // namespace
 
 void AccessCounts::add(const Access& access) {
   if (access.space == Access::Space::Registers) {
@@ -30,8 +25,8 @@ std::vector<InterfaceMonitor::Call>::iterator InterfaceMonitor::innermost_of(con
 }
 
 void InterfaceMonitor::entered(api::Function function) {
-  Call call;
-  call.thread = current_thread();
+  Call& call = running_.emplace_back();
+  call.thread = sim::running_process();
   call.function = function;
   call.begin = sim::now_ticks();
   if (log_ != nullptr && log_->chosen.test(static_cast<std::size_t>(function))) {
@@ -42,11 +37,10 @@ void InterfaceMonitor::entered(api::Function function) {
     logged.begin = call.begin;
     log_->calls.push_back(logged);
   }
-  running_.push_back(call);
 }
 
 void InterfaceMonitor::returned(api::Function function, NTSTATUS status) {
-  const auto innermost = innermost_of(current_thread());
+  const auto innermost = innermost_of(sim::running_process());
   if (innermost == running_.end()) return;
   const Call call = *innermost;
   running_.erase(innermost);
@@ -70,7 +64,7 @@ void InterfaceMonitor::returned(api::Function function, NTSTATUS status) {
 void InterfaceMonitor::accessed(const Access& access) {
   const Call* call = nullptr;
   if (!running_.empty()) {
-    const auto innermost = innermost_of(current_thread());
+    const auto innermost = innermost_of(sim::running_process());
     if (innermost != running_.end()) call = &*innermost;
   }
   (call == nullptr ? outside_ : functions_[static_cast<std::size_t>(call->function)].accesses).add(access);

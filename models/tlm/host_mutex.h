@@ -8,6 +8,8 @@
 #include <string>
 #include <systemc>
 
+#include "models/tlm/running_process.h"
+
 namespace iommu::sim {
 
 class HostMutex {
@@ -18,7 +20,7 @@ class HostMutex {
 
   /// Called by an SC_THREAD. Asking for a lock that one holds already is reported as SC_ERROR and does nothing else.
   void lock() {
-    const sc_core::sc_object* caller = running();
+    const sc_core::sc_object* caller = running_process();
     if (caller == nullptr || holder_ == caller) {
       const std::string who = caller == nullptr ? "code outside of any thread" : caller->name();
       const char* what = caller == nullptr ? " locks a mutex" : " locks a mutex that it holds already";
@@ -32,20 +34,17 @@ class HostMutex {
 
   /// By whoever holds it; anything else is reported as SC_ERROR and changes nothing.
   void unlock() {
-    if (holder_ == nullptr || holder_ != running()) {
+    if (holder_ == nullptr || holder_ != running_process()) {
       SC_REPORT_ERROR("iommu-vp", "a mutex is unlocked by a thread that doesn't hold it");
       return;
     }
     holder_ = nullptr;
-    ++serving_;
-    released_.notify(sc_core::SC_ZERO_TIME);
+    if (++serving_ != next_ticket_) released_.notify(sc_core::SC_ZERO_TIME);  // somebody waits
   }
 
   [[nodiscard]] bool locked() const { return holder_ != nullptr; }
 
  private:
-  static const sc_core::sc_object* running() { return sc_core::sc_get_current_process_handle().get_process_object(); }
-
   const sc_core::sc_object* holder_ = nullptr;
   std::uint64_t next_ticket_ = 0;
   std::uint64_t serving_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/tlm/running_process.h"
 #include "platform/driver_lab/kernel.h"
 
 namespace iommu::platform::lab {
@@ -14,7 +15,7 @@ constexpr UCHAR kSynchronizationEvent = 1;
 constexpr UCHAR kThread = 6;
 constexpr core::Tick kTicksPerUnit = 100'000;  // 100 ns
 
-const void* current_process() { return sc_core::sc_get_current_process_handle().get_process_object(); }
+const void* current_process() { return sim::running_process(); }
 
 void initialize(DISPATCHER_HEADER& header, UCHAR type, std::size_t bytes, bool state) {
   header = {};
