@@ -50,7 +50,8 @@ ordered_json outcomes_json(const sim::DmaStatistics& statistics) {
     const core::LatencyHistogram& histogram = statistics.of_outcome(static_cast<core::OutcomeClass>(o));
     ordered_json outcome = latency_json(histogram);
     if (histogram.count() != 0) {
-      outcome["stages"] = summaries(statistics.stages_of_outcome(static_cast<core::OutcomeClass>(o)), whole_time(statistics));
+      outcome["stages"] =
+          summaries(statistics.stages_of_outcome(static_cast<core::OutcomeClass>(o)), whole_time(statistics));
     }
     outcomes[core::outcome_name(static_cast<core::OutcomeClass>(o))] = std::move(outcome);
   }
