@@ -13,7 +13,6 @@
 
 #include <deque>
 
-#include "testbench/platform/new_simulation.h"
 #include "testbench/tlm/translation_rig.h"
 
 namespace iommu::test {
@@ -43,16 +42,6 @@ inline RigConfig in_order() {
   RigConfig config;
   config.unit.in_order = true;
   return config;
-}
-
-inline void simulate(const RigConfig& config, const std::function<void(Rig&)>& body,
-                     const std::function<void(Rig&)>& bind = nullptr) {
-  new_simulation();
-  Rig* self = nullptr;
-  Rig rig("rig", config, [&] { body(*self); });
-  self = &rig;
-  if (bind) bind(rig);
-  sc_core::sc_start();
 }
 
 inline core::Address set_up(Rig& rig, unsigned cold_pages) {

@@ -16,6 +16,7 @@ using core::Tick;
 using test::Access;
 using test::Rig;
 using test::RigConfig;
+using test::simulate;
 
 namespace {
 
@@ -25,14 +26,6 @@ RigConfig early() {
   RigConfig config;
   config.unit.early_hits = true;
   return config;
-}
-
-void simulate(const RigConfig& config, const std::function<void(Rig&)>& body) {
-  test::new_simulation();
-  Rig* self = nullptr;
-  Rig rig("rig", config, [&] { body(*self); });
-  self = &rig;
-  sc_core::sc_start();
 }
 
 Access access_of(core::Address address, std::uint32_t length = 64, bool write = false) {

@@ -15,6 +15,7 @@ using core::Stage;
 using test::Access;
 using test::Rig;
 using test::RigConfig;
+using test::simulate;
 
 namespace {
 
@@ -31,13 +32,6 @@ Access access_of(core::Address address, bool write = false) {
   access.requester = kDevice;
   access.write = write;
   return access;
-}
-
-void simulate(const RigConfig& config, const std::function<void(Rig&)>& body) {
-  Rig* self = nullptr;
-  Rig rig("rig", config, [&] { body(*self); });
-  self = &rig;
-  sc_core::sc_start();
 }
 
 // Page 0x400000 -> 0x200000; returns the address of its leaf entry.

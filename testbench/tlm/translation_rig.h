@@ -13,6 +13,7 @@
 
 #include "models/tlm/translation_unit.h"
 #include "models/vtd/front_end.h"
+#include "testbench/platform/new_simulation.h"
 
 namespace iommu::test {
 
@@ -395,5 +396,16 @@ class Rig : public sc_core::sc_module {
   Address next_table_ = 0;
   std::uint64_t tail_ = 0;
 };
+
+/// Builds a rig in a kernel of its own, lets `bind` add to it, and runs `body` in its thread to the end.
+inline void simulate(const RigConfig& config, const std::function<void(Rig&)>& body,
+                     const std::function<void(Rig&)>& bind = nullptr) {
+  new_simulation();
+  Rig* self = nullptr;
+  Rig rig("rig", config, [&] { body(*self); });
+  self = &rig;
+  if (bind) bind(rig);
+  sc_core::sc_start();
+}
 
 }  // namespace iommu::test

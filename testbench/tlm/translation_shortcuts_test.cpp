@@ -14,6 +14,7 @@ using core::Stage;
 using test::Access;
 using test::Rig;
 using test::RigConfig;
+using test::simulate;
 
 namespace {
 
@@ -25,13 +26,6 @@ Access access_to(core::Address address, bool write = false) {
   access.requester = kDevice;
   access.write = write;
   return access;
-}
-
-void simulate(const RigConfig& config, const std::function<void(Rig&)>& body) {
-  Rig* self = nullptr;
-  Rig rig("rig", config, [&] { body(*self); });
-  self = &rig;
-  sc_core::sc_start();
 }
 
 RigConfig direct_walks() {

@@ -14,6 +14,7 @@ using core::Stage;
 using test::Access;
 using test::Rig;
 using test::RigConfig;
+using test::simulate;
 
 namespace {
 
@@ -28,13 +29,6 @@ Access read_of(core::Address address, std::uint32_t length = 64) {
 }
 
 // Runs `body` in the rig's thread and returns after the simulation has nothing left to do.
-void simulate(const RigConfig& config, const std::function<void(Rig&)>& body) {
-  Rig* self = nullptr;
-  Rig rig("rig", config, [&] { body(*self); });
-  self = &rig;
-  sc_core::sc_start();
-}
-
 void set_up(Rig& rig) {
   rig.enable();
   const core::Address table = rig.new_table();
