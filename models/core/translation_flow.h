@@ -2,7 +2,7 @@
 //
 // What it does: says what is needed next (a context look-up, a structure read, an IOTLB look-up, a walk), takes what
 // was found, and ends with a host address or a fault. What it does not do: caches, memory, time, statistics: whoever
-// runs it has them.
+// runs it has them. TranslationUnit's blocking side takes the same steps by itself for accesses that pass all of them.
 #pragma once
 
 #include "models/core/front_end.h"

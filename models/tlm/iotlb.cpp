@@ -12,7 +12,7 @@ IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick
   const core::Tick from = std::max(now, occupied_until_);
   const core::IotlbEntry* last = array_.find_last(tag, input);
   if (last == nullptr || last->ready_at > from + config_.latency || !ports_.take_at_once(from, config_.cycle)) {
-    return look_up(tag, input, from, walk_under_way);
+    return lookup_anywhere(tag, input, from, walk_under_way);
   }
   core::IotlbCounters& counters = array_.counters;
   ++counters.lookups;
@@ -22,7 +22,7 @@ IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick
   return {IotlbAnswer::Kind::Hit, from, looked_up, looked_up, last->mapping};
 }
 
-IotlbAnswer Iotlb::look_up(core::RequesterId tag, core::Address input, core::Tick from, bool walk_under_way) {
+IotlbAnswer Iotlb::lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from, bool walk_under_way) {
   const core::Tick start = ports_.reserve(from, config_.cycle);
   const core::Tick looked_up = start + config_.latency;
   core::IotlbCounters& counters = array_.counters;

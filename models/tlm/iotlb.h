@@ -71,8 +71,8 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   }
 
  private:
-  [[gnu::noinline]] IotlbAnswer look_up(core::RequesterId tag, core::Address input, core::Tick from,
-                                        bool walk_under_way);
+  [[gnu::noinline]] IotlbAnswer lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from,
+                                                bool walk_under_way);
 
   IotlbModuleConfig config_;
   core::IotlbArray array_;

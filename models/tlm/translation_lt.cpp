@@ -6,6 +6,9 @@
 namespace iommu::sim {
 
 // --- Simple accesses: what most of them are, without the records that the others need.
+//
+// They take the steps of core::TranslationFlow, in its order: gate, context look-up, check_input(), IOTLB or walk, permissions,
+// check_output(). Whatever does not simply pass one of them goes on in a TranslationFlow, which says what comes of it.
 
 // Within one page, and nothing but requester and direction decides what may happen to it.
 inline bool TranslationUnit::is_simple(const ::tlm::tlm_generic_payload& payload, const DmaExtension* extension) const {
@@ -61,6 +64,17 @@ inline void TranslationUnit::access_simple(::tlm::tlm_generic_payload& payload, 
   ++counters_.outcomes[static_cast<std::size_t>(extension.outcome)];
 }
 
+// The IOTLB has it, and all checks are passed.
+inline void TranslationUnit::pass_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                         sc_core::sc_time& delay, core::Tick arrival, const IotlbAnswer& answer,
+                                         core::Address host) {
+  extension.clear_report();
+  charge_look_ups(extension.stages, arrival, answer);
+  add_look_ups(delay, answer.ready - arrival);
+  extension.outcome = answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit;
+  access_simple(payload, extension, delay, host, answer.ready);
+}
+
 void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   auto* extension = payload.get_extension<DmaExtension>();
   if (!is_simple(payload, extension)) return run_in_full(port, payload, delay);
@@ -78,11 +92,7 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
   const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
                         answer.mapping.output(address) == (known.output_page | offset);
   if (!as_known) return run_answered(port, payload, *extension, delay, arrival, space, answer);
-  extension->clear_report();
-  charge_look_ups(extension->stages, arrival, answer);
-  add_look_ups(delay, answer.ready - arrival);
-  extension->outcome = answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit;
-  access_simple(payload, *extension, delay, known.output_page | offset, answer.ready);
+  pass_simple(payload, *extension, delay, arrival, answer, known.output_page | offset);
 }
 
 // A page that the requester has not accessed like this, or that something has changed for since.
@@ -108,11 +118,7 @@ void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload
     return go_on_in_full(port, payload, delay, arrival, space, answer, nullptr);
   }
   known_->remember(request, answer.mapping, known_->epoch);
-  extension.clear_report();
-  charge_look_ups(extension.stages, arrival, answer);
-  add_look_ups(delay, answer.ready - arrival);
-  extension.outcome = answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit;
-  access_simple(payload, extension, delay, host, answer.ready);
+  pass_simple(payload, extension, delay, arrival, answer, host);
 }
 
 core::Request TranslationUnit::simple_request(const ::tlm::tlm_generic_payload& payload,

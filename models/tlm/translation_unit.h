@@ -1,10 +1,11 @@
 // The IOMMU's translation unit as a module: DMA comes in untranslated and goes out translated, by what software has set
 // up in registers and memory.
 //
-// What it does: runs core::TranslationFlow for each DMA, blocking (LT, b_transport) or event by event (AT,
-// nb_transport), keeps the context cache, asks the IOTLB and the walker, carries out software's commands
-// (invalidations, drains, waits), records faults through its front end and sends its interrupt messages. What it does
-// not do: know an architecture (core::FrontEnd does), store translations (IotlbIf), walk (WalkerIf).
+// What it does: runs core::TranslationFlow for each DMA, blocking (LT, b_transport; what passes all of its steps takes a
+// shorter way with the same result) or event by event (AT, nb_transport), keeps the context cache, asks the IOTLB and
+// the walker, carries out software's commands (invalidations, drains, waits), records faults through its front end and
+// sends its interrupt messages. What it does not do: know an architecture (core::FrontEnd does), store translations
+// (IotlbIf), walk (WalkerIf).
 //
 // Requests of one port may overtake each other, or are delivered in their order (TranslationUnitConfig::in_order).
 //
@@ -150,6 +151,9 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[gnu::always_inline]] inline void add_look_ups(sc_core::sc_time& delay, core::Tick took);
   [[gnu::always_inline]] inline void access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                                    sc_core::sc_time& delay, core::Address host, core::Tick translated);
+  [[gnu::always_inline]] inline void pass_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                                 sc_core::sc_time& delay, core::Tick arrival, const IotlbAnswer& answer,
+                                                 core::Address host);
   [[gnu::noinline]] void run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                      sc_core::sc_time& delay);
   [[gnu::noinline]] void run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
