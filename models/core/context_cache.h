@@ -28,11 +28,7 @@ class ContextCache {
       ++counters_.hits;
       return &array_.last_used().space;
     }
-    const Entry* entry = array_.find(key(requester), 0);
-    if (entry == nullptr) return nullptr;
-    ++counters_.hits;
-    last_ = requester;
-    return &entry->space;
+    return find_anywhere(requester);
   }
   [[nodiscard]] const AddressSpace* peek(RequesterId requester) const {
     const Entry* entry = array_.peek(key(requester), 0);
@@ -59,6 +55,13 @@ class ContextCache {
     AddressSpace space;
     RequesterId requester = 0;
   };
+  [[gnu::noinline]] const AddressSpace* find_anywhere(RequesterId requester) {
+    const Entry* entry = array_.find(key(requester), 0);
+    if (entry == nullptr) return nullptr;
+    ++counters_.hits;
+    last_ = requester;
+    return &entry->space;
+  }
   [[nodiscard]] static std::uint64_t key(RequesterId requester) { return 0x10000u | std::uint64_t{requester}; }
 
   // Whose entry the last look-up found, until anything changes.

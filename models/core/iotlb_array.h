@@ -24,6 +24,13 @@ struct IotlbEntry {
   Mapping mapping;
   Tick ready_at = 0;            ///< the walk that fills it ends then: a look-up before that waits
   std::uint8_t leaf_level = 1;  ///< of the leaf it comes from: more than mapping.level for a piece of a large page
+  std::uint64_t serial = 0;     ///< its own; IotlbArray gives it
+};
+
+/// An entry as somebody has found it: good until it is removed or filled anew. By default no entry's.
+struct IotlbRef {
+  std::uint32_t place = 0;
+  std::uint64_t serial = ~std::uint64_t{0};
 };
 
 struct IotlbCounters {
@@ -39,7 +46,10 @@ struct IotlbCounters {
 
 class IotlbArray {
  public:
-  explicit IotlbArray(const IotlbConfig& config) : array_(config.sets, config.ways, config.policy) {}
+  explicit IotlbArray(const IotlbConfig& config) : config_(config), array_(config.sets, config.ways, config.policy) {}
+
+  /// As new, but for the counters.
+  void clear();
 
   /// The entry for this requester and input address (below 2^57), or nullptr. Counts a use for replacement, nothing
   /// else.
@@ -50,6 +60,21 @@ class IotlbArray {
   /// The same where the last look-up that found something found it too, which is most often so; otherwise nullptr.
   [[nodiscard]] const IotlbEntry* find_last(RequesterId tag, Address input) const {
     return last_tag_ == tag && ((input ^ last_page_) & last_mask_) == 0 ? &array_.last_used() : nullptr;
+  }
+  /// The entry that find() or find_last() has just found.
+  [[nodiscard]] IotlbRef last_found() const { return {array_.place_of_last_used(), array_.last_used().serial}; }
+  /// The entry that find() found then, without a search; nullptr when it is no longer there, or no longer the one that
+  /// find() would find.
+  [[nodiscard]] const IotlbEntry* find_again(const IotlbRef& ref) {
+    const IotlbEntry& entry = array_.at(ref.place);
+    if (entry.serial != ref.serial) return nullptr;
+    return &entry;
+  }
+  /// Counts its use, as find() does.
+  void use_again(const IotlbRef& ref) {
+    if (array_.place_of_last_used() == ref.place) return;
+    array_.use_at(ref.place);
+    last_tag_ = kNone;
   }
   /// The same without a trace, for probes.
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
@@ -71,7 +96,8 @@ class IotlbArray {
   static constexpr unsigned kLargestLeafLevel = 3;
 
   [[nodiscard]] const IotlbEntry* find_anywhere(RequesterId tag, Address input);
-  void insert(RequesterId tag, const IotlbEntry& entry);
+  void insert(RequesterId tag, IotlbEntry entry);
+  void rename_larger(RequesterId tag, Address input, unsigned level);
 
   // bit 63 valid, 62:61 level - 1, 60:45 tag, 44:0 page number at 4 KiB granularity divided by the page's size
   [[nodiscard]] static std::uint64_t key(RequesterId tag, Address input, unsigned level) {
@@ -88,8 +114,10 @@ class IotlbArray {
   Address last_page_ = 0;
   std::uint64_t last_mask_ = 0;
 
+  IotlbConfig config_;
   TlbArray<IotlbEntry> array_;
   std::array<std::size_t, 4> entries_of_level_{};  // sizes that are not present are not looked for
+  std::uint64_t serial_ = 0;                       // the last one given; entries that are gone have 0
 };
 
 }  // namespace iommu::core

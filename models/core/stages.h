@@ -108,7 +108,7 @@ class StageTimes {
   template <class Visitor>
   void visit(Visitor&& visit) const {
     for (std::uint32_t left = charged_; left != 0; left &= left - 1) {
-      const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+      const auto stage = static_cast<unsigned>(__builtin_ctz(left));
       if (ticks_[stage] != 0) visit(stage, ticks_[stage]);
     }
   }

@@ -28,7 +28,7 @@ class TlbArray {
         ways_(sets == 0 ? 0 : ways),
         policy_(policy),
         keys_(std::size_t{sets_} * ways_, kEmpty),
-        data_(keys_.size()),
+        data_(keys_.size() + 1),
         free_from_(sets_, 0),
         trees_(policy == Replacement::Plru ? sets_ : 0, 0) {
     if (by_age()) {
@@ -60,9 +60,19 @@ class TlbArray {
   /// The entry that was used last; using it again changes nothing. Only after a find() that has found, and before an insert()
   /// or erase_if().
   [[nodiscard]] const Data& last_used() const { return data_[last_]; }
+  /// Where that is, for use_at(). 0 is allowed there even when the array can't hold anything.
+  [[nodiscard]] std::uint32_t place_of_last_used() const { return last_; }
+  /// What stands at a place, whether or not it is still there.
+  [[nodiscard]] const Data& at(std::uint32_t place) const { return data_[place]; }
+  /// Counts a use of the entry at a place, which has to be there.
+  void use_at(std::uint32_t place) { touch(place); }
 
   /// The same without counting as a use, for probes.
   [[nodiscard]] const Data* peek(std::uint64_t key, std::uint64_t set) const {
+    const std::uint32_t i = find_way(key, set);
+    return i == kNone ? nullptr : &data_[i];
+  }
+  [[nodiscard]] Data* peek(std::uint64_t key, std::uint64_t set) {
     const std::uint32_t i = find_way(key, set);
     return i == kNone ? nullptr : &data_[i];
   }
@@ -93,7 +103,7 @@ class TlbArray {
     return displaced;
   }
 
-  /// Removes every entry for which `gone(key, data)` is true; returns how many.
+  /// Removes every entry for which `gone(key, data)` is true; returns how many. What it leaves in the data stays there.
   template <class Predicate>
   std::size_t erase_if(Predicate gone) {
     if (size_ == 0) return 0;
@@ -234,7 +244,7 @@ class TlbArray {
   std::uint32_t ways_;
   Replacement policy_;
   std::vector<std::uint64_t> keys_;
-  std::vector<Data> data_;
+  std::vector<Data> data_;                // one more than keys, so that place 0 is always there
   std::vector<std::uint32_t> free_from_;  // by set
   std::vector<std::uint64_t> trees_;      // Plru, by set
   std::vector<std::uint32_t> newer_;      // Lru and Fifo, by entry

@@ -39,7 +39,9 @@ struct DmaExtension : ::tlm::tlm_extension<DmaExtension> {
 
   /// An ordinary untranslated access: nothing but requester and direction decides what may happen to it.
   [[nodiscard]] bool plain() const {
-    return address_type == core::AddressType::Untranslated && !zero_length && !atomic && !has_pasid;
+    // Without a branch for each.
+    return (static_cast<unsigned>(address_type) | static_cast<unsigned>(zero_length) | static_cast<unsigned>(atomic) |
+            static_cast<unsigned>(has_pasid)) == static_cast<unsigned>(core::AddressType::Untranslated);
   }
 
   void clear_report() {

@@ -37,7 +37,7 @@ bool DmaStatistics::Outcome::add(const core::StageTimes& times, core::Tick laten
   latency.add(latency_ticks);
   core::Tick sum = 0;
   for (std::uint32_t left = times.charged(); left != 0; left &= left - 1) {
-    const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+    const auto stage = static_cast<unsigned>(__builtin_ctz(left));
     const core::Tick ticks = times.of_charged(stage);
     last[stage] = ticks;
     if (ticks == 0) continue;
@@ -52,7 +52,7 @@ bool DmaStatistics::Outcome::add(const core::StageTimes& times, core::Tick laten
 bool DmaStatistics::Outcome::same(const core::StageTimes& times, core::Tick latency_ticks) const {
   if (latency_ticks != last_latency || times.charged() != last_charged || last_charged == 0) return false;
   for (std::uint32_t left = last_charged; left != 0; left &= left - 1) {
-    const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+    const auto stage = static_cast<unsigned>(__builtin_ctz(left));
     if (times.of_charged(stage) != last[stage]) return false;
   }
   return true;
@@ -62,7 +62,7 @@ void DmaStatistics::Outcome::settle() {
   if (repeats == 0) return;
   latency.add_again(repeats);
   for (std::uint32_t left = last_charged; left != 0; left &= left - 1) {
-    const auto stage = static_cast<std::size_t>(__builtin_ctz(left));
+    const auto stage = static_cast<unsigned>(__builtin_ctz(left));
     if (last[stage] != 0) stages[stage].add_again(repeats);
   }
   repeats = 0;

@@ -19,7 +19,20 @@ IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick
   ++counters.hits;
   ++counters.hits_by_level[last->mapping.level];
   const core::Tick looked_up = from + config_.latency;
-  return {IotlbAnswer::Kind::Hit, from, looked_up, looked_up, last->mapping};
+  return {IotlbAnswer::Kind::Hit, from, looked_up, looked_up, last->mapping, array_.last_found()};
+}
+
+core::Tick Iotlb::hit_again(const core::IotlbRef& ref, core::Tick now) {
+  const core::IotlbEntry* entry = array_.find_again(ref);
+  const core::Tick looked_up = now + config_.latency;
+  if (entry == nullptr || entry->ready_at > looked_up || now < occupied_until_) return 0;
+  if (!ports_.take_at_once(now, config_.cycle)) return 0;
+  array_.use_again(ref);
+  core::IotlbCounters& counters = array_.counters;
+  ++counters.lookups;
+  ++counters.hits;
+  ++counters.hits_by_level[entry->mapping.level];
+  return looked_up;
 }
 
 IotlbAnswer Iotlb::lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from, bool walk_under_way) {
@@ -30,15 +43,15 @@ IotlbAnswer Iotlb::lookup_anywhere(core::RequesterId tag, core::Address input, c
   const core::IotlbEntry* entry = array_.find(tag, input);
   if (entry == nullptr) {
     ++(walk_under_way ? counters.merged : counters.misses);
-    return {IotlbAnswer::Kind::Miss, start, looked_up, looked_up, {}};
+    return {IotlbAnswer::Kind::Miss, start, looked_up, looked_up, {}, {}};
   }
   if (entry->ready_at > looked_up) {
     ++counters.merged;
-    return {IotlbAnswer::Kind::Merged, start, looked_up, entry->ready_at, entry->mapping};
+    return {IotlbAnswer::Kind::Merged, start, looked_up, entry->ready_at, entry->mapping, array_.last_found()};
   }
   ++counters.hits;
   ++counters.hits_by_level[entry->mapping.level];
-  return {IotlbAnswer::Kind::Hit, start, looked_up, looked_up, entry->mapping};
+  return {IotlbAnswer::Kind::Hit, start, looked_up, looked_up, entry->mapping, array_.last_found()};
 }
 
 std::optional<core::Mapping> Iotlb::peek(core::RequesterId tag, core::Address input) const {
@@ -61,10 +74,6 @@ void Iotlb::occupy(core::Tick now, core::Tick ticks) {
   if (ticks != 0) occupied_until_ = std::max(now, occupied_until_) + ticks;
 }
 
-void Iotlb::clear() {
-  const core::IotlbCounters counters = array_.counters;
-  array_ = core::IotlbArray(config_.array);
-  array_.counters = counters;
-}
+void Iotlb::clear() { array_.clear(); }
 
 }  // namespace iommu::sim

@@ -26,12 +26,17 @@ struct IotlbAnswer {
   core::Tick looked_up = 0;  ///< end of the look-up itself
   core::Tick ready = 0;      ///< later than looked_up only when merged
   core::Mapping mapping;     ///< valid unless Miss
+  core::IotlbRef entry;      ///< for hit_again(); none when an implementation has no use for it
 };
 
 class IotlbIf : public virtual sc_core::sc_interface {
  public:
   /// Looks up at time `now`. `walk_under_way` says that a walk for this page is running: a miss then counts as merged.
   virtual IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) = 0;
+  /// A look-up of a page that an earlier one, or a fill, has answered with this entry, at time `now`: when it is a hit
+  /// that need not wait for a port, it is counted and the end of the look-up returned. Otherwise 0, and nothing has
+  /// happened: lookup() has the answer.
+  virtual core::Tick hit_again(const core::IotlbRef&, core::Tick) { return 0; }
   /// The same without time, counters or effect on replacement; for probes.
   [[nodiscard]] virtual std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const = 0;
   /// Keeps what a walk for `input` has found.
@@ -57,6 +62,7 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config);
 
   IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) override;
+  core::Tick hit_again(const core::IotlbRef& entry, core::Tick now) override;
   [[nodiscard]] std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const override;
   void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) override;
   void invalidate(const core::TranslationScope& scope) override;

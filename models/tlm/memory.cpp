@@ -20,11 +20,9 @@ Memory::Memory(sc_core::sc_module_name name, const MemoryConfig& config)
     if (problem == nullptr) cache_ = std::make_unique<core::LastLevelCache>(config.cache);
   }
   reserve();
-  only_channels_ = cache_ == nullptr && config.refresh_interval == 0;
-  socket.register_b_transport(this, &Memory::b_transport);
-  socket.register_nb_transport_fw(this, &Memory::nb_transport_fw);
-  socket.register_transport_dbg(this, &Memory::transport_dbg);
-  socket.register_get_direct_mem_ptr(this, &Memory::get_direct_mem_ptr);
+  prepare_usual(entry_, 8);
+  prepare_usual(line_, 64);
+  socket.bind(*this);
 }
 
 Memory::~Memory() {
@@ -131,17 +129,16 @@ std::uint64_t Memory::look_up(const ::tlm::tlm_generic_payload& payload, core::T
 
 // What nearly every access is, at once: a whole line or entry where memory is, and a channel free. Nothing here calls
 // anything, which saves registers; all else goes on in access().
-void Memory::b_transport(int, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+void Memory::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   const unsigned length = payload.get_data_length();
   const std::uint64_t offset = payload.get_address() - config_.base;
-  const Duration& duration = durations_[length == 8 ? 0 : 1];
-  if (!only_channels_ || duration.length != length || (length != 64 && length != 8)) return access(payload, delay);
+  const Usual& usual = length == 64 ? line_ : entry_;
+  if (usual.length != length || offset > usual.last_offset) return access(payload, delay);
   if (payload.get_byte_enable_ptr() != nullptr || payload.get_streaming_width() < length) return access(payload, delay);
-  if (offset >= config_.size_bytes || length > config_.size_bytes - offset) return access(payload, delay);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) return access(payload, delay);
-  if (!channels_.take_at_once(kernel_time_.now(delay), duration.occupancy)) return access(payload, delay);
-  delay += duration.time;
-  counters_.busy += duration.occupancy;
+  if (!channels_.take_at_once(kernel_time_.now(delay), usual.occupancy)) return access(payload, delay);
+  delay += usual.time;
+  counters_.busy += usual.occupancy;
   const unsigned char* from = bytes_ + offset;
   unsigned char* to = payload.get_data_ptr();
   if (payload.is_read()) {
@@ -170,6 +167,12 @@ const Memory::Duration& Memory::duration_of(std::uint64_t length) {
     known.time = to_sc_time(config_.latency + known.occupancy);
   }
   return known;
+}
+
+void Memory::prepare_usual(Usual& usual, unsigned length) {
+  if (cache_ != nullptr || config_.refresh_interval != 0 || config_.size_bytes < length) return;
+  const Duration& duration = duration_of(length);
+  usual = {config_.size_bytes - length, length, duration.occupancy, duration.time};
 }
 
 void Memory::access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
@@ -212,14 +215,14 @@ void Memory::access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay
   move(payload);
 }
 
-::tlm::tlm_sync_enum Memory::nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+::tlm::tlm_sync_enum Memory::nb_transport_fw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
                                              sc_core::sc_time& delay) {
   if (phase != ::tlm::BEGIN_REQ) return ::tlm::TLM_ACCEPTED;
-  b_transport(port, payload, delay);
+  b_transport(payload, delay);
   return ::tlm::TLM_COMPLETED;
 }
 
-unsigned Memory::transport_dbg(int, ::tlm::tlm_generic_payload& payload) {
+unsigned Memory::transport_dbg(::tlm::tlm_generic_payload& payload) {
   const core::Address address = payload.get_address();
   if (!contains(address, 1)) return 0;
   const std::uint64_t left = config_.size_bytes - (address - config_.base);
@@ -234,7 +237,7 @@ unsigned Memory::transport_dbg(int, ::tlm::tlm_generic_payload& payload) {
   return bytes;
 }
 
-bool Memory::get_direct_mem_ptr(int, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi) {
+bool Memory::get_direct_mem_ptr(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi) {
   if (!contains(payload.get_address(), 1)) {
     dmi.allow_none();
     dmi.set_start_address(payload.get_address());

@@ -16,9 +16,9 @@
 // direct ones.
 #pragma once
 
-#include <tlm_utils/multi_passthrough_target_socket.h>
 #include <array>
 #include <memory>
+#include <tlm>
 
 #include "models/core/last_level_cache.h"
 #include "models/core/physical_memory.h"
@@ -54,12 +54,12 @@ struct MemoryCounters {
 };
 
 /// Untimed access (core::PhysicalMemory, and transport_dbg) neither counts nor waits.
-class Memory : public sc_core::sc_module, public core::PhysicalMemory {
+class Memory : public sc_core::sc_module, public core::PhysicalMemory, public ::tlm::tlm_fw_transport_if<> {
  public:
   /// Any number of initiators; absolute addresses. TLM responses: unknown command COMMAND_ERROR; no bytes or a
   /// streaming width of 0 BURST_ERROR; byte enables of length 0 BYTE_ENABLE_ERROR; any byte outside ADDRESS_ERROR.
-  /// TLM_IGNORE_COMMAND is OK and takes no time.
-  tlm_utils::multi_passthrough_target_socket<Memory, kSocketWidthBits> socket;
+  /// TLM_IGNORE_COMMAND is OK and takes no time. All call this object itself: memory never needs to know which of them.
+  ::tlm::tlm_target_socket<kSocketWidthBits, ::tlm::tlm_base_protocol_types, 0> socket;
 
   /// A size of 0, a range beyond the last address, and a size that the host can't reserve are reported as SC_ERROR,
   /// and so is a cache that can't be.
@@ -68,6 +68,13 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
 
   bool read(core::Address address, void* data, std::size_t bytes) override;
   bool write(core::Address address, const void* data, std::size_t bytes) override;
+
+  // Through the socket.
+  void b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
+  ::tlm::tlm_sync_enum nb_transport_fw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
+                                       sc_core::sc_time& delay) override;
+  unsigned transport_dbg(::tlm::tlm_generic_payload& payload) override;
+  bool get_direct_mem_ptr(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi) override;
 
   /// Where the host keeps this byte, and all that follow it contiguously; null outside of the memory.
   [[nodiscard]] unsigned char* host_pointer(core::Address address) const;
@@ -92,12 +99,7 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
   core::Tick after_refresh(core::Address address, core::Tick now);
   [[nodiscard]] std::uint64_t look_up(const ::tlm::tlm_generic_payload& payload, core::Traffic traffic);
 
-  void b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   [[gnu::noinline]] void access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
-  ::tlm::tlm_sync_enum nb_transport_fw(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
-                                       sc_core::sc_time& delay);
-  unsigned transport_dbg(int port, ::tlm::tlm_generic_payload& payload);
-  bool get_direct_mem_ptr(int port, ::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
 
   /// The time of a transaction that need not wait. The one for the length asked for last is kept: neither divisions nor
   /// conversions of time on the way.
@@ -107,13 +109,22 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory {
     sc_core::sc_time time;
   };
   const Duration& duration_of(std::uint64_t length);
+  /// What nearly every transaction is: a line or an entry of a table, with neither cache nor refresh.
+  struct Usual {
+    std::uint64_t last_offset = 0;
+    unsigned length = 0;  ///< 0: not with this memory
+    core::Tick occupancy = 0;
+    sc_core::sc_time time;
+  };
+  void prepare_usual(Usual& usual, unsigned length);
 
   MemoryConfig config_;
   KernelTime kernel_time_;
   unsigned char* bytes_ = nullptr;
+  Usual entry_;
+  Usual line_;
   std::array<Duration, 2> durations_;  ///< of entries of tables, and of everything else
   core::Resource channels_;
-  bool only_channels_ = false;  // neither cache nor refresh
   std::unique_ptr<core::LastLevelCache> cache_;
   MemoryCounters counters_;
 };

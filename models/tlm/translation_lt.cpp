@@ -40,7 +40,8 @@ inline void TranslationUnit::add_look_ups(sc_core::sc_time& delay, core::Tick to
 
 // The initiator's own payload goes on, under its other address; its translation was there at `translated`.
 inline void TranslationUnit::access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                           sc_core::sc_time& delay, core::Address host, core::Tick translated) {
+                                           sc_core::sc_time& delay, core::Address host, core::Tick translated,
+                                           core::OutcomeClass outcome) {
   ++counters_.requests;
   ++counters_.pieces;
   counters_.bytes += payload.get_data_length();
@@ -48,7 +49,7 @@ inline void TranslationUnit::access_simple(::tlm::tlm_generic_payload& payload, 
   Downstream& downstream = downstream_[downstream_epoch_];
   payload.set_address(host);
   ++downstream.open;
-  memory->b_transport(payload, delay);
+  bound_memory_->b_transport(payload, delay);
   --downstream.open;
   payload.set_address(address);
   payload.set_dmi_allowed(false);
@@ -60,8 +61,9 @@ inline void TranslationUnit::access_simple(::tlm::tlm_generic_payload& payload, 
     extension.stages.charge(core::Stage::DownstreamWait, waited);
   }
   extension.stages.charge(core::Stage::Downstream, end - translated - waited);
-  if (!payload.is_response_ok()) extension.outcome = core::OutcomeClass::Fault;
-  ++counters_.outcomes[static_cast<std::size_t>(extension.outcome)];
+  if (!payload.is_response_ok()) outcome = core::OutcomeClass::Fault;
+  extension.outcome = outcome;
+  ++counters_.outcomes[static_cast<std::size_t>(outcome)];
 }
 
 // The IOTLB has it, and all checks are passed.
@@ -71,8 +73,9 @@ inline void TranslationUnit::pass_simple(::tlm::tlm_generic_payload& payload, Dm
   extension.clear_report();
   charge_look_ups(extension.stages, arrival, answer);
   add_look_ups(delay, answer.ready - arrival);
-  extension.outcome = answer.kind == IotlbAnswer::Kind::Merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit;
-  access_simple(payload, extension, delay, host, answer.ready);
+  const bool merged = answer.kind == IotlbAnswer::Kind::Merged;
+  access_simple(payload, extension, delay, host, answer.ready,
+                merged ? core::OutcomeClass::Merged : core::OutcomeClass::Hit);
 }
 
 void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
@@ -81,18 +84,35 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
   const core::Address address = payload.get_address();
   const std::uint64_t page = address >> core::kPageShift;
   const std::uint32_t who = KnownPages::who(extension->requester, payload.is_write());
-  const KnownPages::Page& known = known_->place(page, who);
+  KnownPage& known = known_->place(page, who);
   if (known.page != page || known.who != who || known.epoch != known_->epoch) {
     return run_unknown(port, payload, *extension, delay);
   }
-  const core::AddressSpace& space = *context_cache_.find(extension->requester);
+  const core::AddressSpace* space = context_cache_.find(extension->requester);
   const core::Tick arrival = kernel_time_.now(delay);
+  const core::Tick looking_up = arrival + config_.context_latency;
+  const core::Tick looked_up = bound_iotlb_->hit_again(known.entry, looking_up);
+  if (looked_up == 0) return run_known(port, payload, *extension, delay, *space, known);
+  extension->clear_report();
+  extension->stages.charge(core::Stage::ContextCache, config_.context_latency);
+  extension->stages.charge(core::Stage::Iotlb, looked_up - looking_up);
+  add_look_ups(delay, looked_up - arrival);
+  const core::Address host = known.output_page | (address & (core::kPageBytes - 1));
+  access_simple(payload, *extension, delay, host, looked_up, core::OutcomeClass::Hit);
+}
+
+// All checks are known to be passed, if the IOTLB still says the same.
+void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                sc_core::sc_time& delay, const core::AddressSpace& space, KnownPage& known) {
+  const core::Address address = payload.get_address();
+  const core::Tick arrival = kernel_time_.now(delay);
+  const core::Address host = known.output_page | (address & (core::kPageBytes - 1));
   const IotlbAnswer answer = iotlb->lookup(space.tag, address, arrival + config_.context_latency, false);
-  const core::Address offset = address & (core::kPageBytes - 1);
   const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
-                        answer.mapping.output(address) == (known.output_page | offset);
-  if (!as_known) return run_answered(port, payload, *extension, delay, arrival, space, answer);
-  pass_simple(payload, *extension, delay, arrival, answer, known.output_page | offset);
+                        answer.mapping.output(address) == host;
+  if (!as_known) return run_answered(port, payload, extension, delay, arrival, space, answer);
+  known.entry = answer.entry;
+  pass_simple(payload, extension, delay, arrival, answer, host);
 }
 
 // A page that the requester has not accessed like this, or that something has changed for since.
@@ -117,7 +137,7 @@ void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload
       front_end_->check_output(request, &space, host)) {
     return go_on_in_full(port, payload, delay, arrival, space, answer, nullptr);
   }
-  known_->remember(request, answer.mapping, known_->epoch);
+  known_->remember(request, answer.mapping, answer.entry, known_->epoch);
   pass_simple(payload, extension, delay, arrival, answer, host);
 }
 
@@ -167,9 +187,9 @@ void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& payload,
     return;
   }
   iotlb->fill(job.space.tag, request.address, *mapping, job.end);
-  known_->remember(request, *mapping, epoch);
-  extension.outcome = core::walk_outcome(job.entries_read);
-  access_simple(payload, extension, delay, mapping->output(request.address), job.end);
+  known_->remember(request, *mapping, {}, epoch);
+  access_simple(payload, extension, delay, mapping->output(request.address), job.end,
+                core::walk_outcome(job.entries_read));
 }
 
 // What is neither simple nor refused: a record for the whole and one for each page.

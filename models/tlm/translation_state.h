@@ -54,18 +54,20 @@ struct TranslationUnit::Transaction {
   core::Tick end = 0;
 };
 
-/// LT: pages that a requester has accessed in one direction, where every check of the front end was passed and nothing
-/// that these checks depend on has changed since: an access to one needs its look-ups only.
+/// A page that a requester has accessed in one direction, where every check of the front end was passed: while nothing
+/// that these checks depend on has changed since, an access to it needs its look-ups only.
+struct alignas(64) TranslationUnit::KnownPage {
+  std::uint64_t page = ~std::uint64_t{0};
+  std::uint32_t who = 0;  ///< requester and direction
+  core::Permissions permissions = core::Permissions::None;
+  std::uint64_t epoch = 0;        ///< of KnownPages, when the checks were made
+  core::Address output_page = 0;  ///< 4 KiB; another translation has to be checked anew
+  core::IotlbRef entry;           ///< of the IOTLB, that says so
+};
+
 struct TranslationUnit::KnownPages {
-  struct Page {
-    std::uint64_t page = ~std::uint64_t{0};
-    std::uint32_t who = 0;  ///< requester and direction
-    core::Permissions permissions = core::Permissions::None;
-    std::uint64_t epoch = 0;        ///< of KnownPages, when the checks were made
-    core::Address output_page = 0;  ///< 4 KiB; another translation has to be checked anew
-  };
   static constexpr std::size_t kPages = 64;
-  std::array<Page, kPages> pages;
+  std::array<KnownPage, kPages> pages;
   std::uint64_t epoch = 1;
   // The time from arrival to the end of the look-ups is nearly always the same: its conversion is kept.
   core::Tick looked_up = 0;
@@ -73,16 +75,17 @@ struct TranslationUnit::KnownPages {
 
   /// Registers, contexts or the context cache have changed.
   void forget() { ++epoch; }
-  void remember(const core::Request& request, const core::Mapping& mapping, std::uint64_t checked_in) {
+  void remember(const core::Request& request, const core::Mapping& mapping, const core::IotlbRef& entry,
+                std::uint64_t checked_in) {
     const std::uint64_t page = request.address >> core::kPageShift;
     const std::uint32_t by = who(request.requester, request.kind == core::AccessKind::Write);
-    place(page, by) = {page, by, mapping.permissions, checked_in,
-                       mapping.output(request.address) & ~(core::kPageBytes - 1)};
+    place(page, by) = {
+        page, by, mapping.permissions, checked_in, mapping.output(request.address) & ~(core::kPageBytes - 1), entry};
   }
   [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {
     return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
   }
-  [[nodiscard]] Page& place(std::uint64_t page, std::uint32_t by) { return pages[(page ^ by) % kPages]; }
+  [[nodiscard]] KnownPage& place(std::uint64_t page, std::uint32_t by) { return pages[(page ^ by) % kPages]; }
 };
 
 /// LT: the walk of an access that has no Piece, which an invalidation can meet while memory waits.

@@ -48,6 +48,11 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
 
 TranslationUnit::~TranslationUnit() = default;
 
+void TranslationUnit::end_of_elaboration() {
+  bound_iotlb_ = iotlb.operator->();
+  bound_memory_ = memory.operator->();
+}
+
 void TranslationUnit::start_of_simulation() { upstream_.resize(dma.size()); }
 
 void TranslationUnit::reset(bool warm) {

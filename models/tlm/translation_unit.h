@@ -89,6 +89,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
                   std::unique_ptr<core::FrontEnd> front_end);
   ~TranslationUnit() override;
 
+  void end_of_elaboration() override;
   void start_of_simulation() override;
 
   /// Power-on (cold) or warm reset: registers by the architecture's rules, all caches empty. DMA under way is not
@@ -106,6 +107,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   struct Piece;
   struct Upstream;
   struct KnownPages;
+  struct KnownPage;
   // Responses that were not early (AT).
   struct AccessEnded {
     TranslationUnit* unit;
@@ -150,10 +152,13 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
                                                      const IotlbAnswer& answer) const;
   [[gnu::always_inline]] inline void add_look_ups(sc_core::sc_time& delay, core::Tick took);
   [[gnu::always_inline]] inline void access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                                   sc_core::sc_time& delay, core::Address host, core::Tick translated);
+                                                   sc_core::sc_time& delay, core::Address host, core::Tick translated,
+                                                   core::OutcomeClass outcome);
   [[gnu::always_inline]] inline void pass_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                                  sc_core::sc_time& delay, core::Tick arrival, const IotlbAnswer& answer,
                                                  core::Address host);
+  [[gnu::noinline]] void run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                   sc_core::sc_time& delay, const core::AddressSpace& space, KnownPage& known);
   [[gnu::noinline]] void run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                      sc_core::sc_time& delay);
   [[gnu::noinline]] void run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
@@ -230,6 +235,9 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
 
   TranslationUnitConfig config_;
   KernelTime kernel_time_;
+  // What the ports are bound to: they look for it in every call.
+  IotlbIf* bound_iotlb_ = nullptr;
+  ::tlm::tlm_blocking_transport_if<>* bound_memory_ = nullptr;
   std::unique_ptr<core::FrontEnd> front_end_;
   std::unique_ptr<KnownPages> known_;  // LT
   core::ContextCache context_cache_;

@@ -279,10 +279,80 @@ TEST_CASE("IOTLB: invalidation goes by the domain of the mapping, not by the req
   CHECK(iotlb.find(3, 0x1000) != nullptr);
 }
 
+TEST_CASE("IOTLB: an entry is found again without a search until it goes or is filled anew") {
+  IotlbArray iotlb({1, 2, Replacement::Lru});
+  CHECK(iotlb.find_again({}) == nullptr);
+  const auto ref_to = [&](Address input) {
+    REQUIRE(iotlb.find(1, input) != nullptr);
+    return iotlb.last_found();
+  };
+  iotlb.fill(1, mapping(0x1000, 1, 0x901000), 0);
+  iotlb.fill(1, mapping(0x2000, 1, 0x902000), 0);
+  const IotlbRef first = ref_to(0x1000);
+  const IotlbRef second = ref_to(0x2000);
+  REQUIRE(iotlb.find_again(first) != nullptr);
+  CHECK(iotlb.find_again(first)->mapping.output_page == 0x901000);
+  CHECK(iotlb.find_again(second)->mapping.output_page == 0x902000);
+  // A use counts for replacement, and only then.
+  iotlb.use_again(first);
+  iotlb.fill(1, mapping(0x3000, 1, 0x903000), 0);
+  CHECK(iotlb.find_again(second) == nullptr);
+  CHECK(iotlb.find_again(first) == iotlb.peek(1, 0x1000));
+  const IotlbRef third = ref_to(0x3000);
+  CHECK(iotlb.find_again(first) != nullptr);  // no use
+  iotlb.fill(1, mapping(0x4000, 1, 0x904000), 0);
+  CHECK(iotlb.find_again(first) == nullptr);
+  CHECK(iotlb.find_again(third) != nullptr);
+  // The same page, filled anew: another entry.
+  iotlb.fill(1, mapping(0x3000, 1, 0x905000), 0);
+  CHECK(iotlb.find_again(third) == nullptr);
+  CHECK(ref_to(0x3000).place == third.place);
+  CHECK(iotlb.find_again(ref_to(0x3000))->mapping.output_page == 0x905000);
+  // Invalidated.
+  const IotlbRef fourth = ref_to(0x4000);
+  CHECK(iotlb.invalidate(pages(5, 0x4000, 0x4FFF)) == 1);
+  CHECK(iotlb.find_again(fourth) == nullptr);
+  // Cleared, and filled again with as many.
+  const IotlbRef last = ref_to(0x3000);
+  iotlb.clear();
+  CHECK(iotlb.find_again(last) == nullptr);
+  for (Address n = 0; n < 16; ++n) iotlb.fill(1, mapping(n << 12, 1), 0);
+  CHECK(iotlb.find_again(last) == nullptr);
+  CHECK(iotlb.counters.fills == 21);
+}
+
+TEST_CASE("IOTLB: using an entry again does not make it the one that the next look-up finds") {
+  IotlbArray iotlb({1, 4, Replacement::Lru});
+  iotlb.fill(1, mapping(0x1000, 1, 0x901000), 0);
+  iotlb.fill(1, mapping(0x2000, 1, 0x902000), 0);
+  REQUIRE(iotlb.find(1, 0x1000) != nullptr);
+  const IotlbRef first = iotlb.last_found();
+  REQUIRE(iotlb.find(1, 0x2000) != nullptr);
+  iotlb.use_again(first);
+  CHECK(iotlb.find_last(1, 0x2000) == nullptr);
+  CHECK(iotlb.find(1, 0x2000)->mapping.output_page == 0x902000);
+  CHECK(iotlb.find(1, 0x1000)->mapping.output_page == 0x901000);
+}
+
+TEST_CASE("IOTLB: a large page is no longer found again where a smaller one has come in front of it") {
+  for (std::uint8_t level = 2; level <= 3; ++level) {
+    IotlbArray iotlb({1, 4, Replacement::Lru});
+    iotlb.fill(1, mapping(0, level, 0x80000000), 0);
+    REQUIRE(iotlb.find(1, 0x1000) != nullptr);
+    const IotlbRef large = iotlb.last_found();
+    iotlb.fill(2, mapping(0x1000, 1, 0xC0000000), 0);  // another requester's
+    iotlb.fill(1, mapping(kBytes[level], 1, 0xC0000000), 0);
+    CHECK(iotlb.find_again(large) != nullptr);
+    iotlb.fill(1, mapping(0x1000, 1, 0xC0000000), 0);
+    CHECK(iotlb.find_again(large) == nullptr);
+  }
+}
+
 TEST_CASE("IOTLB: switched off it never holds anything") {
   IotlbArray iotlb({0, 128, Replacement::Lru});
   iotlb.fill(1, mapping(0x1000, 1), 0);
   CHECK(iotlb.find(1, 0x1000) == nullptr);
+  CHECK(iotlb.find_again({}) == nullptr);
   CHECK(iotlb.capacity() == 0);
   CHECK(iotlb.counters.fills == 0);
 }
@@ -296,14 +366,26 @@ TEST_CASE("IOTLB: against a naive list over 30,000 random fills, look-ups and in
     RequesterId tag;
     Mapping m;
   };
-  std::list<Entry> naive;  // most recently used first
+  std::list<Entry> naive;                                    // most recently used first
+  std::map<std::pair<RequesterId, Address>, IotlbRef> refs;  // as they were found, good or not
+  unsigned found_again = 0;
   for (int i = 0; i < 30000; ++i) {
     const auto tag = static_cast<RequesterId>(random.below(3));
     const auto level = static_cast<std::uint8_t>(1 + random.below(3));
     const Address input = (random.below(3) * kBytes[3] + random.below(3) * kBytes[2] + random.below(4) * kBytes[1]);
     const std::uint64_t operation = random.below(100);
     if (operation < 55) {
-      const IotlbEntry* found = iotlb.find(tag, input);
+      // Whatever is still there by its reference is what a search would find.
+      const IotlbRef& ref = refs[{tag, input}];
+      const IotlbEntry* found = iotlb.find_again(ref);
+      if (found != nullptr) {
+        REQUIRE(found == iotlb.peek(tag, input));
+        iotlb.use_again(ref);
+        ++found_again;
+      } else {
+        found = iotlb.find(tag, input);
+        if (found != nullptr) refs[{tag, input}] = iotlb.last_found();
+      }
       auto best = naive.end();
       for (auto e = naive.begin(); e != naive.end(); ++e) {
         const bool hit = e->tag == tag && e->m.input_page == (input & ~(kBytes[e->m.level] - 1));
@@ -338,6 +420,7 @@ TEST_CASE("IOTLB: against a naive list over 30,000 random fills, look-ups and in
     }
     REQUIRE(iotlb.size() == naive.size());
   }
+  CHECK(found_again > 200);
 }
 
 // --- Paging-structure caches

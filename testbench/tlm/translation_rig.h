@@ -178,6 +178,14 @@ class Initiator : public sc_core::sc_module, private tlm::tlm_mm_interface {
     collect(slot, sim::now_ticks(delay));
     wait(delay);
   }
+  /// Blocking, sent at the kernel's time whatever has been sent before; ends in the future, for which nobody waits.
+  void lt_ahead(Access& access) {
+    Slot& slot = prepare(access);
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    access.issued = sim::now_ticks();
+    socket->b_transport(slot.payload, delay);
+    collect(slot, sim::now_ticks(delay));
+  }
   /// Issues at once, ends later.
   void at(Access& access) {
     Slot& slot = prepare(access);

@@ -160,6 +160,59 @@ TEST_CASE("an access that is known is checked anew after a change of registers, 
   CHECK(done[7].data[0] == 0x5A);
 }
 
+TEST_CASE("an access that is known waits for a port, for an invalidation and for the walk that fills its page") {
+  std::vector<Access> done;
+  RigConfig config;
+  config.iotlb.cycle = 3000;
+  config.unit.invalidation_busy = 500000;
+  std::array<std::uint64_t, 2> hits{};
+  simulate(config, [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    rig.map(table, 0x400000, 0x200000, 1);
+    rig.map(table, 0x401000, 0x201000, 1);
+    // Sent at the same time by one process: both directions of the look-up are known to the unit.
+    const auto both = [&rig, &done](core::Address first, core::Address second) {
+      std::array<Access, 2> pair{access_to(first), access_to(second)};
+      for (Access& access : pair) rig.initiator.lt_ahead(access);
+      done.insert(done.end(), pair.begin(), pair.end());
+    };
+    for (const core::Address page : {0x400000u, 0x401000u}) {
+      read(rig, page);
+      read(rig, page);
+    }
+    hits[0] = rig.iotlb.counters().hits;
+    both(0x400000, 0x400040);
+    wait(sim::to_sc_time(1'000'000));
+    both(0x401000, 0x400000);
+    wait(sim::to_sc_time(1'000'000));
+    hits[1] = rig.iotlb.counters().hits;
+    // An invalidation of another domain holds up the look-ups behind it, and takes nothing away.
+    rig.submit_and_wait({{0x22 | (std::uint64_t{6} << 16), 0}});
+    done.push_back(read(rig, 0x400000));
+    // The page of a walk that ends later.
+    rig.submit_and_wait({{0x12, 0}});
+    wait(sim::to_sc_time(1'000'000));
+    both(0x400000, 0x400040);
+  });
+  REQUIRE(done.size() == 7);
+  for (const std::size_t i : {0u, 2u}) {
+    CHECK(done[i].ended - done[i].issued == 53000);  // 1 + 2 + 50 ns
+    CHECK(done[i + 1].ended - done[i + 1].issued == 56000);
+    CHECK(done[i + 1].stages.of(Stage::IotlbPortWait) == 3000);
+    CHECK(done[i + 1].outcome == OutcomeClass::Hit);
+  }
+  CHECK(hits[1] - hits[0] == 4);
+  CHECK(done[4].outcome == OutcomeClass::Hit);
+  CHECK(done[4].stages.of(Stage::IotlbPortWait) > 300000);
+  CHECK(done[4].ended - done[4].issued == 53000 + done[4].stages.of(Stage::IotlbPortWait));
+  CHECK(done[5].outcome == OutcomeClass::Walk4);
+  CHECK(done[6].outcome == OutcomeClass::Merged);
+  // Looked up 3 ns after the first, which walks for 1 + 4 x 52 ns.
+  CHECK(done[6].stages.of(Stage::MergeWait) == 206000);
+}
+
 TEST_CASE("an access that is known faults when memory refuses it, and an unplain one is not taken for it") {
   std::vector<Access> done;
   simulate({}, [&](Rig& rig) {
