@@ -65,16 +65,16 @@ class IotlbArray {
   [[nodiscard]] IotlbRef last_found() const { return {array_.place_of_last_used(), array_.last_used().serial}; }
   /// The entry that find() found then, without a search; nullptr when it is no longer there, or no longer the one that
   /// find() would find.
-  [[nodiscard]] const IotlbEntry* find_again(const IotlbRef& ref) {
+  [[nodiscard]] const IotlbEntry* find_again(IotlbRef ref) {
     const IotlbEntry& entry = array_.at(ref.place);
     if (entry.serial != ref.serial) return nullptr;
     return &entry;
   }
+  /// Of an entry that find_again() finds.
+  [[nodiscard]] unsigned level_of(IotlbRef ref) const { return array_.at(ref.place).mapping.level; }
   /// Counts its use, as find() does.
-  void use_again(const IotlbRef& ref) {
-    if (array_.place_of_last_used() == ref.place) return;
-    array_.use_at(ref.place);
-    last_tag_ = kNone;
+  void use_again(IotlbRef ref) {
+    if (array_.place_of_last_used() != ref.place) use_another(ref.place);
   }
   /// The same without a trace, for probes.
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
@@ -96,6 +96,11 @@ class IotlbArray {
   static constexpr unsigned kLargestLeafLevel = 3;
 
   [[nodiscard]] const IotlbEntry* find_anywhere(RequesterId tag, Address input);
+  // Not inlined, so that the usual case stays small where it is.
+  [[gnu::noinline]] void use_another(std::uint32_t place) {
+    array_.use_at(place);
+    last_tag_ = kNone;
+  }
   void insert(RequesterId tag, IotlbEntry entry);
   void rename_larger(RequesterId tag, Address input, unsigned level);
 

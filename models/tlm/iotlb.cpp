@@ -22,17 +22,24 @@ IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick
   return {IotlbAnswer::Kind::Hit, from, looked_up, looked_up, last->mapping, array_.last_found()};
 }
 
-core::Tick Iotlb::hit_again(const core::IotlbRef& ref, core::Tick now) {
-  const core::IotlbEntry* entry = array_.find_again(ref);
-  const core::Tick looked_up = now + config_.latency;
-  if (entry == nullptr || entry->ready_at > looked_up || now < occupied_until_) return 0;
-  if (!ports_.take_at_once(now, config_.cycle)) return 0;
-  array_.use_again(ref);
+inline IotlbHit Iotlb::count_again(core::IotlbRef ref, core::Tick start) {
   core::IotlbCounters& counters = array_.counters;
   ++counters.lookups;
   ++counters.hits;
-  ++counters.hits_by_level[entry->mapping.level];
-  return looked_up;
+  ++counters.hits_by_level[array_.level_of(ref)];
+  array_.use_again(ref);
+  return {start, start + config_.latency};
+}
+
+IotlbHit Iotlb::hit_again(core::IotlbRef ref, core::Tick now) {
+  const core::IotlbEntry* entry = array_.find_again(ref);
+  if (entry == nullptr || entry->ready_at > now + config_.latency || now < occupied_until_) return {};
+  if (!ports_.take_at_once(now, config_.cycle)) return hit_later(ref, now);
+  return count_again(ref, now);
+}
+
+IotlbHit Iotlb::hit_later(core::IotlbRef ref, core::Tick now) {
+  return count_again(ref, ports_.reserve(now, config_.cycle));
 }
 
 IotlbAnswer Iotlb::lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from, bool walk_under_way) {

@@ -29,14 +29,19 @@ struct IotlbAnswer {
   core::IotlbRef entry;      ///< for hit_again(); none when an implementation has no use for it
 };
 
+/// One look-up that was a hit, between these times; looked_up 0: it was not, and nothing has happened.
+struct IotlbHit {
+  core::Tick start = 0;
+  core::Tick looked_up = 0;
+};
+
 class IotlbIf : public virtual sc_core::sc_interface {
  public:
   /// Looks up at time `now`. `walk_under_way` says that a walk for this page is running: a miss then counts as merged.
   virtual IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) = 0;
-  /// A look-up of a page that an earlier one, or a fill, has answered with this entry, at time `now`: when it is a hit
-  /// that need not wait for a port, it is counted and the end of the look-up returned. Otherwise 0, and nothing has
-  /// happened: lookup() has the answer.
-  virtual core::Tick hit_again(const core::IotlbRef&, core::Tick) { return 0; }
+  /// A look-up at time `now` of a page that an earlier one has answered with this entry, without a search. When it is no
+  /// hit, lookup() has the answer.
+  virtual IotlbHit hit_again(core::IotlbRef, core::Tick) { return {}; }
   /// The same without time, counters or effect on replacement; for probes.
   [[nodiscard]] virtual std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const = 0;
   /// Keeps what a walk for `input` has found.
@@ -62,7 +67,7 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config);
 
   IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) override;
-  core::Tick hit_again(const core::IotlbRef& entry, core::Tick now) override;
+  IotlbHit hit_again(core::IotlbRef entry, core::Tick now) override;
   [[nodiscard]] std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const override;
   void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) override;
   void invalidate(const core::TranslationScope& scope) override;
@@ -77,6 +82,8 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   }
 
  private:
+  [[gnu::noinline]] IotlbHit hit_later(core::IotlbRef ref, core::Tick now);
+  IotlbHit count_again(core::IotlbRef ref, core::Tick start);
   [[gnu::noinline]] IotlbAnswer lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from,
                                                 bool walk_under_way);
 

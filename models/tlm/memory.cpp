@@ -136,10 +136,25 @@ void Memory::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& 
   if (usual.length != length || offset > usual.last_offset) return access(payload, delay);
   if (payload.get_byte_enable_ptr() != nullptr || payload.get_streaming_width() < length) return access(payload, delay);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) return access(payload, delay);
-  if (!channels_.take_at_once(kernel_time_.now(delay), usual.occupancy)) return access(payload, delay);
+  if (!channels_.take_at_once(kernel_time_.now(delay), usual.occupancy)) return access_later(payload, delay, usual);
   delay += usual.time;
+  move_usual(payload, usual);
+}
+
+// The same where a channel may have to be waited for.
+void Memory::access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, const Usual& usual) {
+  const core::Tick now = kernel_time_.now(delay);
+  const core::Tick wait = channels_.reserve(now, usual.occupancy) - now;
+  delay += usual.time;
+  if (wait != 0) add_wait(payload, delay, wait);
+  move_usual(payload, usual);
+}
+
+inline void Memory::move_usual(::tlm::tlm_generic_payload& payload, const Usual& usual) {
+  const unsigned length = usual.length;
   counters_.busy += usual.occupancy;
-  const unsigned char* from = bytes_ + offset;
+  unsigned char* const memory = bytes_ + (payload.get_address() - config_.base);
+  const unsigned char* from = memory;
   unsigned char* to = payload.get_data_ptr();
   if (payload.is_read()) {
     ++counters_.reads;
@@ -147,7 +162,7 @@ void Memory::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& 
   } else {
     ++counters_.writes;
     counters_.bytes_written += length;
-    to = bytes_ + offset;
+    to = memory;
     from = payload.get_data_ptr();
   }
   length == 64 ? static_cast<void>(std::memcpy(to, from, 64)) : static_cast<void>(std::memcpy(to, from, 8));
@@ -167,6 +182,17 @@ const Memory::Duration& Memory::duration_of(std::uint64_t length) {
     known.time = to_sc_time(config_.latency + known.occupancy);
   }
   return known;
+}
+
+// Where requests come at a steady rate, they all wait for the same time: its conversion is kept.
+inline void Memory::add_wait(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick wait) {
+  if (wait != last_wait_) {
+    last_wait_ = wait;
+    last_wait_time_ = to_sc_time(wait);
+  }
+  delay += last_wait_time_;
+  if (auto* extension = payload.get_extension<DmaExtension>()) extension->wait += wait;
+  counters_.wait += wait;
 }
 
 void Memory::prepare_usual(Usual& usual, unsigned length) {
@@ -202,11 +228,7 @@ void Memory::access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay
     const core::Tick now = kernel_time_.now(delay);
     const core::Tick wait = channels_.reserve(after_refresh(payload.get_address(), now), duration.occupancy) - now;
     delay += duration.time;
-    if (wait != 0) {
-      delay += to_sc_time(wait);
-      if (auto* extension = payload.get_extension<DmaExtension>()) extension->wait += wait;
-      counters_.wait += wait;
-    }
+    if (wait != 0) add_wait(payload, delay, wait);
     counters_.busy += duration.occupancy;
   }
   const bool read = payload.is_read();

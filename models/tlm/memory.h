@@ -117,6 +117,9 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory, public ::
     sc_core::sc_time time;
   };
   void prepare_usual(Usual& usual, unsigned length);
+  [[gnu::noinline]] void access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, const Usual& usual);
+  void move_usual(::tlm::tlm_generic_payload& payload, const Usual& usual);
+  void add_wait(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick wait);
 
   MemoryConfig config_;
   KernelTime kernel_time_;
@@ -125,6 +128,8 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory, public ::
   Usual line_;
   std::array<Duration, 2> durations_;  ///< of entries of tables, and of everything else
   core::Resource channels_;
+  core::Tick last_wait_ = 0;
+  sc_core::sc_time last_wait_time_;
   std::unique_ptr<core::LastLevelCache> cache_;
   MemoryCounters counters_;
 };

@@ -27,15 +27,14 @@ class NbInitiator {
       waiting_.push_back(&payload);
       return std::nullopt;
     }
-    return send(payload, sc_core::SC_ZERO_TIME);
+    return send_now(payload);
   }
 
   /// A request sent now would not be queued.
   [[nodiscard]] bool free() const { return in_request_ == nullptr; }
-  /// The same as issue() for a request of the time `at`, now or later; only when free().
-  std::optional<core::Tick> issue_ahead(::tlm::tlm_generic_payload& payload, core::Tick at) {
-    return send(payload, delay_until(at));
-  }
+  /// The same as issue() for a request that comes `delay` after the kernel's time; only when free(). True when the target
+  /// completed it early: `delay` is then its end's.
+  bool issue_ahead(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) { return send(payload, delay); }
 
   /// To be called from the socket's nb_transport_bw.
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
@@ -54,24 +53,30 @@ class NbInitiator {
   }
 
  private:
-  std::optional<core::Tick> send(::tlm::tlm_generic_payload& payload, sc_core::sc_time delay) {
+  std::optional<core::Tick> send_now(::tlm::tlm_generic_payload& payload) {
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    if (!send(payload, delay)) return std::nullopt;
+    return now_ticks(delay);
+  }
+
+  bool send(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
     ::tlm::tlm_phase phase = ::tlm::BEGIN_REQ;
     in_request_ = &payload;
     const ::tlm::tlm_sync_enum status = socket_->nb_transport_fw(payload, phase, delay);
     if (status == ::tlm::TLM_COMPLETED) {
       in_request_ = nullptr;
-      return now_ticks(delay);
+      return true;
     }
     if (status == ::tlm::TLM_UPDATED) {
       if (in_request_ == &payload) in_request_ = nullptr;  // END_REQ or BEGIN_RESP
       if (phase == ::tlm::BEGIN_RESP) {
-        const core::Tick at = now_ticks(delay);
         phase = ::tlm::END_RESP;
-        socket_->nb_transport_fw(payload, phase, delay);
-        return at;
+        sc_core::sc_time until = delay;
+        socket_->nb_transport_fw(payload, phase, until);
+        return true;
       }
     }
-    return std::nullopt;
+    return false;
   }
 
   void request_ended(const ::tlm::tlm_generic_payload& payload) {
@@ -80,7 +85,7 @@ class NbInitiator {
     while (in_request_ == nullptr && !waiting_.empty()) {
       ::tlm::tlm_generic_payload* next = waiting_.front();
       waiting_.pop_front();
-      if (const auto at = send(*next, sc_core::SC_ZERO_TIME)) ended_(*next, *at);
+      if (const auto at = send_now(*next)) ended_(*next, *at);
     }
   }
 

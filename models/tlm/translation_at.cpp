@@ -16,6 +16,12 @@ namespace iommu::sim {
     return ::tlm::TLM_COMPLETED;
   }
   if (phase != ::tlm::BEGIN_REQ) return ::tlm::TLM_ACCEPTED;
+  const core::AddressSpace* looked_up = nullptr;
+  if (config_.early_hits && delay == sc_core::SC_ZERO_TIME) {
+    const Early early = pass_early(port, payload, delay, looked_up);
+    if (early == Early::Ended) return ::tlm::TLM_COMPLETED;
+    if (early == Early::Accepted) return end_request(phase, delay);
+  }
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
     payload.set_response_status(::tlm::TLM_OK_RESPONSE);
     return ::tlm::TLM_COMPLETED;
@@ -28,7 +34,11 @@ namespace iommu::sim {
   Transaction& transaction = *take_transaction(payload, port, now_ticks(delay));
   Piece& first = *transaction.pieces.front();
   if (config_.in_order) upstream_of(first).undelivered.push_back(&transaction);
-  begin_piece(first, transaction.end);
+  if (looked_up != nullptr) {
+    begin_resolved(first, *looked_up);
+  } else {
+    begin_piece(first, transaction.end);
+  }
   bool ended = false;
   in_forward_ = true;
   if (delay == sc_core::SC_ZERO_TIME) {
@@ -44,9 +54,21 @@ namespace iommu::sim {
     if (payload.has_mm()) payload.release();
     return ::tlm::TLM_COMPLETED;
   }
+  return end_request(phase, delay);
+}
+
+::tlm::tlm_sync_enum TranslationUnit::end_request(::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
   phase = ::tlm::END_REQ;
   delay = sc_core::SC_ZERO_TIME;
   return ::tlm::TLM_UPDATED;
+}
+
+// Behind a context look-up that has found this.
+void TranslationUnit::begin_resolved(Piece& piece, const core::AddressSpace& space) {
+  enter_flight(piece);
+  piece.flow.start_resolved(space);
+  piece.stages.charge(core::Stage::ContextCache, config_.context_latency);
+  piece.at += config_.context_latency;
 }
 
 ::tlm::tlm_sync_enum TranslationUnit::memory_bw(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
@@ -60,7 +82,12 @@ namespace iommu::sim {
 }
 
 void TranslationUnit::AccessEnded::operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const {
-  auto& piece = *static_cast<Piece*>(AccessPool::slot_of(payload).user);
+  auto* known = static_cast<Piece*>(AccessPool::slot_of(payload).user);
+  if (known == nullptr) {  // of an access that is being sent without a record
+    unit->ended_within_ = at;
+    return;
+  }
+  Piece& piece = *known;
   --unit->downstream_[piece.epoch].open;
   unit->downstream_event_.notify(delay_until(at));
   unit->downstream_ended(piece, at);
@@ -88,7 +115,10 @@ void TranslationUnit::handle(Piece& piece) {
     restart(piece, now_ticks());
   } else if (piece.next == Piece::Next::ContextData) {
     piece.flow.context_read(piece.slot->result());
-    if (piece.flow.has_space()) context_cache_.fill(piece.flow.request().requester, piece.flow.space());
+    if (piece.flow.has_space()) {
+      context_cache_.fill(piece.flow.request().requester, piece.flow.space());
+      known_->forget();  // another context may have gone
+    }
   }
   piece.next = Piece::Next::Step;
   progress(piece);
@@ -152,6 +182,7 @@ void TranslationUnit::look_up_translation(Piece& piece) {
   piece.stages.charge(core::Stage::MergeWait, answer.ready - answer.looked_up);
   piece.at = answer.ready;
   if (answer.kind != IotlbAnswer::Kind::Miss) {
+    piece.entry = answer.entry;
     flow.translation_found(answer.mapping);
   } else if (walked != nullptr) {
     piece.merged = true;

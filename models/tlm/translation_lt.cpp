@@ -1,42 +1,11 @@
 // The translation unit's blocking side: one DMA from its request to its response within one call.
 #include <algorithm>
 
-#include "models/tlm/translation_state.h"
+#include "models/tlm/translation_simple.h"
 
 namespace iommu::sim {
 
-// --- Simple accesses: what most of them are, without the records that the others need.
-//
-// They take the steps of core::TranslationFlow, in its order: gate, context look-up, check_input(), IOTLB or walk, permissions,
-// check_output(). Whatever does not simply pass one of them goes on in a TranslationFlow, which says what comes of it.
-
-// Within one page, and nothing but requester and direction decides what may happen to it.
-inline bool TranslationUnit::is_simple(const ::tlm::tlm_generic_payload& payload, const DmaExtension* extension) const {
-  const std::uint64_t length = payload.get_data_length();
-  return extension != nullptr && extension->plain() && payload.get_command() != ::tlm::TLM_IGNORE_COMMAND &&
-         payload.get_data_ptr() != nullptr && length != 0 && payload.get_streaming_width() >= length &&
-         (payload.get_address() & (core::kPageBytes - 1)) + length <= core::kPageBytes &&
-         payload.get_byte_enable_ptr() == nullptr && !config_.in_order;
-}
-
-// The stages up to the IOTLB's answer.
-inline void TranslationUnit::charge_look_ups(core::StageTimes& stages, core::Tick arrival,
-                                             const IotlbAnswer& answer) const {
-  stages.charge(core::Stage::ContextCache, config_.context_latency);
-  stages.charge(core::Stage::Iotlb, answer.looked_up - answer.start);
-  if (const core::Tick port_wait = answer.start - arrival - config_.context_latency; port_wait != 0) {
-    stages.charge(core::Stage::IotlbPortWait, port_wait);
-  }
-  if (answer.ready != answer.looked_up) stages.charge(core::Stage::MergeWait, answer.ready - answer.looked_up);
-}
-
-inline void TranslationUnit::add_look_ups(sc_core::sc_time& delay, core::Tick took) {
-  if (took != known_->looked_up) {
-    known_->looked_up = took;
-    known_->looked_up_time = to_sc_time(took);
-  }
-  delay += known_->looked_up_time;
-}
+// --- Simple accesses: translation_simple.h
 
 // The initiator's own payload goes on, under its other address; its translation was there at `translated`.
 inline void TranslationUnit::access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
@@ -90,15 +59,13 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
   }
   const core::AddressSpace* space = context_cache_.find(extension->requester);
   const core::Tick arrival = kernel_time_.now(delay);
-  const core::Tick looking_up = arrival + config_.context_latency;
-  const core::Tick looked_up = bound_iotlb_->hit_again(known.entry, looking_up);
-  if (looked_up == 0) return run_known(port, payload, *extension, delay, *space, known);
+  const IotlbHit hit = bound_iotlb_->hit_again(known.entry, arrival + config_.context_latency);
+  if (hit.looked_up == 0) return run_known(port, payload, *extension, delay, *space, known);
   extension->clear_report();
-  extension->stages.charge(core::Stage::ContextCache, config_.context_latency);
-  extension->stages.charge(core::Stage::Iotlb, looked_up - looking_up);
-  add_look_ups(delay, looked_up - arrival);
+  charge_look_ups(extension->stages, arrival, hit);
+  add_look_ups(delay, hit.looked_up - arrival);
   const core::Address host = known.output_page | (address & (core::kPageBytes - 1));
-  access_simple(payload, *extension, delay, host, looked_up, core::OutcomeClass::Hit);
+  access_simple(payload, *extension, delay, host, hit.looked_up, core::OutcomeClass::Hit);
 }
 
 // All checks are known to be passed, if the IOTLB still says the same.

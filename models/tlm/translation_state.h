@@ -33,6 +33,7 @@ struct TranslationUnit::Piece {
   std::size_t walk_index = kNotInFlight;  ///< AT: in walks_, from its miss to the end of its walk
   AccessSlot* slot = nullptr;
   WalkJob job;
+  core::IotlbRef entry;                ///< that its look-up has found, if it was one
   std::vector<Piece*> waiters;         ///< of the same page, for the walk of this one
   std::vector<unsigned char> enables;  ///< byte enables of this piece, when the DMA has any
 

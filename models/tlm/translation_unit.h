@@ -29,6 +29,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "models/core/context_cache.h"
@@ -150,6 +151,8 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[nodiscard]] const core::AddressSpace* find_space(const core::Request& request);
   [[gnu::always_inline]] inline void charge_look_ups(core::StageTimes& stages, core::Tick arrival,
                                                      const IotlbAnswer& answer) const;
+  [[gnu::always_inline]] inline void charge_look_ups(core::StageTimes& stages, core::Tick arrival,
+                                                     const IotlbHit& hit) const;
   [[gnu::always_inline]] inline void add_look_ups(sc_core::sc_time& delay, core::Tick took);
   [[gnu::always_inline]] inline void access_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                                    sc_core::sc_time& delay, core::Address host, core::Tick translated,
@@ -198,6 +201,15 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   void progress(Piece& piece);
   void look_up_translation(Piece& piece);
   void schedule(Piece& piece);
+  static ::tlm::tlm_sync_enum end_request(::tlm::tlm_phase& phase, sc_core::sc_time& delay);
+  void begin_resolved(Piece& piece, const core::AddressSpace& space);
+  enum class Early : std::uint8_t { No, Ended, Accepted };
+  Early pass_early(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay,
+                   const core::AddressSpace*& looked_up);
+  AccessSlot& take_early_slot();
+  bool ended_within(sc_core::sc_time& delay);
+  void await_response(int port, ::tlm::tlm_generic_payload& payload, core::Tick arrival,
+                      const core::AddressSpace& space, const IotlbHit& hit, const KnownPage& known);
   [[nodiscard]] bool may_go_early(const Piece& piece) const;
   bool goes_early(Piece& piece);
   void conclude(Piece& piece);
@@ -239,13 +251,15 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   IotlbIf* bound_iotlb_ = nullptr;
   ::tlm::tlm_blocking_transport_if<>* bound_memory_ = nullptr;
   std::unique_ptr<core::FrontEnd> front_end_;
-  std::unique_ptr<KnownPages> known_;  // LT
+  std::unique_ptr<KnownPages> known_;  // LT, and AT's early hits
   core::ContextCache context_cache_;
   TranslationCounters counters_;
 
   AccessPool pool_;
   NbInitiator<decltype(memory), AccessEnded> memory_initiator_;
   NbInitiator<decltype(structures), ReadEnded> structure_initiator_;
+  AccessSlot* early_slot_ = nullptr;        // of the pool, for accesses without a record
+  std::optional<core::Tick> ended_within_;  // such an access's end, when memory says it from within its call
   TimedQueue<Piece*> queue_;
   TimedQueue<Transaction*> responses_;  // exact_responses only
   std::vector<std::unique_ptr<Piece>> pieces_;

@@ -120,9 +120,142 @@ TEST_CASE("Early hits: misses, faults and DMA that crosses pages take their even
   CHECK(done[4].stages.of(Stage::SplitWait) == 3000);
 }
 
+TEST_CASE("Early hits: a page that is known is checked anew after a change of registers, contexts or tables") {
+  std::vector<Access> done;
+  const auto read = [&done](Rig& rig, core::Address address, bool write = false) {
+    Access access = access_of(address, 64, write);
+    run_to_end(rig, access);
+    done.push_back(access);
+  };
+  const auto thrice = [&read](Rig& rig) {
+    for (int i = 0; i < 3; ++i) read(rig, 0x402000);
+  };
+  simulate(early(), [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    const core::Address entry = rig.map(table, 0x402000, 0x200000, 1);
+    thrice(rig);
+    read(rig, 0x402000, true);
+    // Another page of memory for the same page.
+    rig.memory.write64(entry, 0x300000 | 1);
+    rig.memory.bytes[0x300000] = 0xA5;
+    rig.submit_and_wait({{0x32 | (std::uint64_t{5} << 16), 0x402000}});
+    thrice(rig);
+    rig.memory.write64(entry, 0);
+    rig.submit_and_wait({{0x32 | (std::uint64_t{5} << 16), 0x402000}});
+    read(rig, 0x402000);
+    // The context is gone.
+    rig.memory.write64(entry, 0x200000 | 1);
+    thrice(rig);
+    rig.memory.write64(test::kContextTable + 16u * kDevice, 0);
+    rig.submit_and_wait({{0x11, 0}});
+    read(rig, 0x402000);
+    // Translation off.
+    rig.memory.write64(test::kContextTable + 16u * kDevice, table | 1);
+    thrice(rig);
+    rig.write(0x18, 0x04000000, 4);
+    while ((rig.read(0x1C, 4) & 0x80000000) != 0) continue;
+    rig.memory.bytes[0x402000] = 0x5A;
+    read(rig, 0x402000);
+  });
+  REQUIRE(done.size() == 16);
+  for (const std::size_t i : {1u, 2u, 5u, 6u, 9u, 10u, 13u, 14u}) {
+    INFO("access " << i);
+    CHECK(done[i].outcome == OutcomeClass::Hit);
+    CHECK(done[i].ended - done[i].issued == 53000);
+  }
+  CHECK(done[3].reason == 0x05);
+  CHECK(done[6].data[0] == 0xA5);
+  CHECK(done[7].reason == 0x06);
+  CHECK(done[11].reason == 0x02);
+  CHECK(done[15].outcome == OutcomeClass::Untranslated);
+  CHECK(done[15].data[0] == 0x5A);
+}
+
+TEST_CASE("Early hits: a context that has made room for another is read anew") {
+  std::vector<Access> done;
+  RigConfig config = early();
+  config.unit.context_entries = 1;
+  simulate(config, [&](Rig& rig) {
+    set_up(rig);
+    const core::Address table = rig.new_table();
+    rig.context(0x20, table, 6);
+    rig.map(table, 0x400000, 0x300000, 3);
+    for (const core::RequesterId requester : std::array<core::RequesterId, 6>{0x18, 0x18, 0x18, 0x20, 0x18, 0x18}) {
+      Access access = access_of(0x400000);
+      access.requester = requester;
+      run_to_end(rig, access);
+      done.push_back(access);
+    }
+    CHECK(rig.unit.context_counters().lookups == 6);
+    CHECK(rig.unit.context_counters().hits == 3);
+  });
+  CHECK(done[2].ended - done[2].issued == 53000);
+  CHECK(done[4].outcome == OutcomeClass::Hit);
+  CHECK(done[4].ended - done[4].issued == 153000);  // and two reads of 50 ns
+  CHECK(done[4].stages.of(Stage::ContextRead) == 100000);
+  CHECK(done[5].ended - done[5].issued == 53000);
+}
+
+TEST_CASE("Early hits: memory may answer from within the call, keep the payload, or refuse") {
+  simulate(early(), [](Rig& rig) {
+    set_up(rig);
+    rig.map(test::kTables, 0x403000, 0x3000000, 3);  // beyond the 16 MiB
+    rig.memory.bytes[0x200040] = 0xBB;
+    for (int i = 0; i < 2; ++i) {
+      Access warm = access_of(0x400000);
+      run_to_end(rig, warm);
+      wait(sim::to_sc_time(1'000'000));
+    }
+    // Answers before it returns: as early as if the call had said so. With and without a record.
+    rig.memory.within = true;
+    for (const core::Address address : {0x400000u, 0x400040u}) {
+      const Call call(rig, address);
+      CHECK(call.status == tlm::TLM_COMPLETED);
+      CHECK(sim::to_ticks(call.delay) == 53000);
+      CHECK(call.data[0] == (address == 0x400000u ? 0xAA : 0xBB));
+      CHECK(call.extension.stages.total() == 53000);
+      wait(sim::to_sc_time(1'000'000));
+    }
+    rig.memory.within = false;
+    // Keeps the payloads: each has its own.
+    std::vector<tlm::tlm_generic_payload*> kept;
+    rig.memory.kept = &kept;
+    for (const core::Address address : {0x400000u, 0x400040u}) {
+      const Call call(rig, address);
+      CHECK(call.status == tlm::TLM_COMPLETED);
+    }
+    rig.memory.kept = nullptr;
+    REQUIRE(kept.size() == 2);
+    CHECK(kept[0] != kept[1]);
+    CHECK(kept[0]->get_address() == 0x200000);
+    CHECK(kept[1]->get_address() == 0x200040);
+    for (auto* payload : kept) payload->release();
+    wait(sim::to_sc_time(1'000'000));
+    // Refused, known or not.
+    for (int i = 0; i < 4; ++i) {
+      Access refused = access_of(0x403000);
+      run_to_end(rig, refused);
+      CHECK(refused.status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
+      CHECK(refused.outcome == OutcomeClass::Fault);
+      CHECK(refused.reason == 0);
+      CHECK(refused.stages.total() == refused.ended - refused.issued);
+      wait(sim::to_sc_time(1'000'000));
+    }
+    CHECK(rig.unit.counters().requests == 10);
+    CHECK(rig.unit.counters().pieces == 10);
+    CHECK(rig.unit.counters().bytes == 640);
+    CHECK(rig.unit.counters().outcomes[static_cast<std::size_t>(OutcomeClass::Hit)] == 5);
+    CHECK(rig.unit.counters().outcomes[static_cast<std::size_t>(OutcomeClass::Fault)] == 4);
+  });
+}
+
 TEST_CASE("Early hits: a target of four phases gets one request at a time, and the ends are the same") {
-  for (const bool early_hits : {true, false}) {
-    INFO("early hits " << early_hits);
+  for (const auto& which : {std::pair(true, false), {true, true}, {false, false}, {false, true}}) {
+    const bool early_hits = which.first;
+    const bool known = which.second;
+    INFO("early hits " << early_hits << ", known " << known);
     std::vector<Access> done{access_of(0x400000), access_of(0x400040)};
     RigConfig config;
     config.unit.early_hits = early_hits;
@@ -130,6 +263,8 @@ TEST_CASE("Early hits: a target of four phases gets one request at a time, and t
       set_up(rig);
       Access cold = access_of(0x400000);
       run_to_end(rig, cold);
+      Access hit = access_of(0x400000);
+      if (known) run_to_end(rig, hit);
       rig.memory.four_phases = true;
       rig.memory.request_phase = 5000;
       for (Access& access : done) rig.initiator.at(access);
@@ -143,8 +278,10 @@ TEST_CASE("Early hits: a target of four phases gets one request at a time, and t
 }
 
 TEST_CASE("Early hits: what an invalidation finds in its look-up time passes, and a drain waits for it") {
-  for (const bool early_hits : {true, false}) {
-    INFO("early hits " << early_hits);
+  for (const auto& which : {std::pair(true, false), {true, true}, {false, false}, {false, true}}) {
+    const bool early_hits = which.first;
+    const bool known = which.second;
+    INFO("early hits " << early_hits << ", known " << known);
     RigConfig config;
     config.unit.early_hits = early_hits;
     config.unit.decode = 1000;
@@ -157,6 +294,8 @@ TEST_CASE("Early hits: what an invalidation finds in its look-up time passes, an
       set_up(rig);
       Access cold = access_of(0x400000);
       run_to_end(rig, cold);
+      Access before = access_of(0x400000);
+      if (known) run_to_end(rig, before);
       rig.initiator.at(hit);
       rig.submit_and_wait(
           {{0x12 | 0xC0, 0}});  // IOTLB, global, drains reads and writes: without one done after some 160 ns

@@ -31,6 +31,9 @@ class TestMemory : public sc_core::sc_module {
   Tick direct_latency = 0;  ///< of reads; writes take 1 ns more
   std::uint64_t asked = 0;  ///< for direct access
   Tick request_phase = 0;   ///< four phases: from BEGIN_REQ to END_REQ
+  bool within = false;      ///< two phases: answers on the backward path, from within the request's call
+  std::vector<tlm::tlm_generic_payload*>* kept =
+      nullptr;  ///< two phases: payloads are kept here, for others to release
   std::vector<std::uint8_t> bytes;
   std::uint64_t accesses = 0;
   std::function<void(Address, bool)> on_access;  ///< (address, write) before it is done
@@ -78,7 +81,14 @@ class TestMemory : public sc_core::sc_module {
     if (!four_phases) {
       access(payload);
       delay += sim::to_sc_time(latency);
-      return tlm::TLM_COMPLETED;
+      if (kept != nullptr) {
+        payload.acquire();
+        kept->push_back(&payload);
+      }
+      if (!within) return tlm::TLM_COMPLETED;
+      tlm::tlm_phase response = tlm::BEGIN_RESP;
+      socket[id]->nb_transport_bw(payload, response, delay);
+      return tlm::TLM_ACCEPTED;
     }
     payload.acquire();
     due_.push(sim::now_ticks(delay) + request_phase, {&payload, id, false});
