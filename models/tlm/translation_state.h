@@ -67,7 +67,7 @@ struct alignas(64) TranslationUnit::KnownPage {
 };
 
 struct TranslationUnit::KnownPages {
-  static constexpr std::size_t kPages = 64;
+  static constexpr std::size_t kPages = 4096;
   std::array<KnownPage, kPages> pages;
   std::uint64_t epoch = 1;
   // The time from arrival to the end of the look-ups is nearly always the same: its conversion is kept.
@@ -86,7 +86,7 @@ struct TranslationUnit::KnownPages {
   [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {
     return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
   }
-  [[nodiscard]] KnownPage& place(std::uint64_t page, std::uint32_t by) { return pages[(page ^ by) % kPages]; }
+  [[nodiscard]] KnownPage& place(std::uint64_t page, std::uint32_t by) { return pages[(page + by * 37) % kPages]; }
 };
 
 /// LT: the walk of an access that has no Piece, which an invalidation can meet while memory waits.

@@ -99,7 +99,7 @@ MUTANTS = [
     m("next to the last page a smaller one is overlooked", "models/core/iotlb_array.cpp", "level_bytes(smallest)", "level_bytes(level)", CACHE),
     m("an IOTLB entry that is gone is found again", "models/core/iotlb_array.cpp", "    entry.serial = 0;\n", "", CACHE),
     m("an IOTLB entry that is filled anew is found again", "models/core/iotlb_array.cpp", "  entry.serial = ++serial_;\n", "  entry.serial = serial_ + 1;\n", CACHE),
-    m("a look-up of a known page is no use of its entry", "models/core/iotlb_array.h", "    array_.use_at(place);\n", "", CACHE),
+    m("a look-up of a known page is no use of its entry", "models/core/iotlb_array.h", "    array_.use_at(place);\n", "    static_cast<void>(place);\n", CACHE),
     m("a look-up of a known page does not wait for an invalidation", "models/tlm/iotlb.cpp",
       "|| now < occupied_until_) return {};", ") return {};", TIMED),
     m("AT: a known page outlives its context's place", "models/tlm/translation_at.cpp", "      known_->forget();  // another context may have gone\n", "", TIMED),
