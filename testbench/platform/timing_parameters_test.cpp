@@ -5,8 +5,7 @@
 //   1 context cache + 2 IOTLB + 1 paging-structure caches + 2 walker + 5 bus + 70.313 memory (8 bytes) + 5 bus + 72.5 memory (64 bytes) = 158.813.
 #include <cmath>
 
-#include "testbench/platform/catch.h"
-#include "testbench/platform/scenario_result.h"
+#include "testbench/platform/doubling.h"
 
 namespace {
 
@@ -26,35 +25,7 @@ warmup_count = 32
 outstanding = 1
 )";
 
-struct Case {
-  std::vector<std::string> common;  ///< settings besides the parameter
-  const char* parameter;
-  const char* value;
-  const char* doubled;
-  const char* what;  ///< JSON pointer; a stage that took no time is 0
-  double before;
-  double after;
-};
-
-double measured(const Case& c, const std::string& mode, const std::string& value) {
-  std::vector<std::string> overrides = c.common;
-  overrides.push_back(std::string(c.parameter) + "=" + value);
-  overrides.push_back("mode=" + mode);
-  const ScenarioResult result(kScenario, overrides);
-  CHECK(result.count("/stage_sum_mismatches") == 0);
-  CHECK(result.count("/faults") == 0);
-  return result.has(c.what) ? result.number(c.what) : 0.0;
-}
-
-void check(const std::vector<Case>& cases) {
-  for (const Case& c : cases) {
-    for (const std::string mode : {"lt", "at"}) {
-      INFO(c.parameter << " in " << mode);
-      CHECK(measured(c, mode, c.value) == c.before);
-      CHECK(measured(c, mode, c.doubled) == c.after);
-    }
-  }
-}
+void check(const std::vector<iommu::test::Doubling>& cases) { iommu::test::check_doubled(kScenario, cases); }
 
 #define STAGE(name) "/masters/a/stages/" name "/mean_ns"
 constexpr const char* kLatency = "/masters/a/latency/mean_ns";
@@ -93,12 +64,63 @@ TEST_CASE("parameters doubled: entries") {
   });
 }
 
+namespace {
+
+// Two devices read their one page in turn, through one IOTLB entry: each access misses. Tables of five levels.
+const std::string kInTurn = R"(
+[ddi]
+max_leaf = "4KiB"
+address_width_bits = 57
+[iommu.0]
+levels = [5]
+mgaw_bits = 57
+iotlb.ways = 1
+[device.a]
+window_bytes = "4KiB"
+count = 20
+warmup_count = 4
+outstanding = 1
+gap_ns = 2000
+[device.b]
+window_bytes = "4KiB"
+count = 20
+warmup_count = 4
+outstanding = 1
+gap_ns = 2000
+start_ns = 1000
+)";
+
+}  // namespace
+
+TEST_CASE("parameters doubled: entries that two devices need") {
+  // A read of 16 bytes takes 5 + 70 + 0.625 ns, of a table 2 + 5 + 70.313. One entry is always the other device's; of two each
+  // device has its own. Below the level that is doubled nothing is cached.
+  const std::vector<std::string> none_below_3 = {"iommu.0.walk_cache.l2_entries=0"};
+  const std::vector<std::string> none_below_4 = {"iommu.0.walk_cache.l2_entries=0", "iommu.0.walk_cache.l3_entries=0"};
+  const std::vector<std::string> none_below_5 = {"iommu.0.walk_cache.l2_entries=0", "iommu.0.walk_cache.l3_entries=0",
+                                                 "iommu.0.walk_cache.l4_entries=0"};
+  iommu::test::check_doubled(
+      kInTurn, {
+                   {{}, "iommu.0.context_cache.entries", "1", "2", STAGE("context_read"), 151.25, 0.0},
+                   {{}, "iommu.0.walk_cache.l2_entries", "1", "2", STAGE("walk_level_2"), 77.313, 0.0},
+                   {none_below_3, "iommu.0.walk_cache.l3_entries", "1", "2", STAGE("walk_level_3"), 77.313, 0.0},
+                   {none_below_4, "iommu.0.walk_cache.l4_entries", "1", "2", STAGE("walk_level_4"), 77.313, 0.0},
+                   {none_below_5, "iommu.0.walk_cache.l5_entries", "1", "2", STAGE("walk_level_5"), 77.313, 0.0},
+                   // 1 + 2 + 1 + 77.313 + 77.5 before, and a read of level 2; five levels without any cache.
+                   {{}, "iommu.0.walk_cache.l2_entries", "1", "2", kLatency, 236.126, 158.813},
+                   {none_below_5, "iommu.0.walk_cache.l5_entries", "1", "2", kLatency, 468.065, 390.752},
+               });
+}
+
 TEST_CASE("parameters doubled: the device") {
   check({
       // One read after the other: 1 / 158.813 ns; with two places, no two of which meet, twice as many.
       {{}, "device.a.outstanding", "1", "2", kRate, 6.296714, 12.593427},
       // 158.813 + 41.187 and + 82.374.
       {{}, "device.a.gap_ns", "41.187", "82.374", kRate, 5.0, 4.14616},
+      // With several places the gap is from start to start, and longer than an access.
+      {{"device.a.outstanding=8"}, "device.a.gap_ns", "200", "400", kRate, 5.0, 2.5},
+      {{"device.a.outstanding=8"}, "device.a.gap_ns", "200", "400", kLatency, 158.813, 158.813},
       // From the tables' level 1 up nothing is read again, so more bytes only take the memory longer.
       {{}, "device.a.transfer_bytes", "64", "128", STAGE("downstream"), 77.5, 80.0},
   });
