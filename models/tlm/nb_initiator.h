@@ -44,7 +44,7 @@ class NbInitiator {
     }
     if (phase == ::tlm::BEGIN_RESP) {
       request_ended(payload);  // BEGIN_RESP implies END_REQ
-      const core::Tick at = now_ticks(delay);
+      const core::Tick at = kernel_time_.now(delay);
       phase = ::tlm::END_RESP;
       ended_(payload, at);
       return ::tlm::TLM_COMPLETED;
@@ -56,7 +56,7 @@ class NbInitiator {
   std::optional<core::Tick> send_now(::tlm::tlm_generic_payload& payload) {
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
     if (!send(payload, delay)) return std::nullopt;
-    return now_ticks(delay);
+    return kernel_time_.now(delay);
   }
 
   bool send(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
@@ -89,6 +89,7 @@ class NbInitiator {
     }
   }
 
+  KernelTime kernel_time_;
   Socket& socket_;
   Ended ended_;
   ::tlm::tlm_generic_payload* in_request_ = nullptr;  // BEGIN_REQ sent, END_REQ not seen

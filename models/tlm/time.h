@@ -25,10 +25,13 @@ namespace iommu::sim {
 /// The same for a module that asks often: without the library's look whether there is a kernel at all.
 class KernelTime {
  public:
+  /// Of the kernel that is current when this is made.
+  KernelTime() : kernel_(sc_core::sc_get_curr_simcontext()) {}
   explicit KernelTime(const sc_core::sc_object& module) : kernel_(module.simcontext()) {}
-  [[nodiscard]] core::Tick now(const sc_core::sc_time& delay) const {
-    return kernel_->time_stamp().value() + delay.value();
-  }
+  [[nodiscard]] core::Tick now() const { return kernel_->time_stamp().value(); }
+  [[nodiscard]] core::Tick now(const sc_core::sc_time& delay) const { return now() + delay.value(); }
+  /// The delay that stands for the absolute time `at`, which must not lie before the kernel's time.
+  [[nodiscard]] sc_core::sc_time until(core::Tick at) const { return to_sc_time(at - now()); }
 
  private:
   const sc_core::sc_simcontext* kernel_;

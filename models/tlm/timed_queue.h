@@ -33,7 +33,7 @@ class TimedQueue {
       heap_.push_back({at, sequence_++, item});
       std::push_heap(heap_.begin(), heap_.end(), Later());
     }
-    if (first) event_.notify(delay_until(at));
+    if (first) event_.notify(kernel_time_.until(at));
   }
 
   /// Takes the next due entry; call until it returns false, which also arms the event for the entry after that. Until
@@ -43,9 +43,9 @@ class TimedQueue {
     if (!taking_) return false;
     const bool from_heap = heap_is_first();
     const Entry& first = from_heap ? heap_.front() : ring_.front();
-    if (first.at > now_ticks()) {
+    if (first.at > kernel_time_.now()) {
       taking_ = false;
-      event_.notify(delay_until(first.at));
+      event_.notify(kernel_time_.until(first.at));
       return false;
     }
     item = first.item;
@@ -73,6 +73,7 @@ class TimedQueue {
   }
   [[nodiscard]] core::Tick first_at() const { return heap_is_first() ? heap_.front().at : ring_.front().at; }
 
+  KernelTime kernel_time_;
   Fifo<Entry> ring_;
   std::vector<Entry> heap_;
   std::uint64_t sequence_ = 0;

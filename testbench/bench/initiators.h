@@ -71,6 +71,17 @@ class LtInitiator : public sc_core::sc_module {
       statistics.record(read_.extension, sim::to_ticks(delay) - begin, sizeof read_.data);
     }
   }
+  /// Without statistics; returns how many were answered.
+  std::uint64_t run_plain(std::uint64_t count) {
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    std::uint64_t answered = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      read_.prepare(lines_.next());
+      socket->b_transport(read_, delay);
+      if (read_.is_response_ok()) ++answered;
+    }
+    return answered;
+  }
 
  private:
   Lines lines_;
@@ -95,7 +106,7 @@ class AtInitiator : public sc_core::sc_module, private ::tlm::tlm_mm_interface {
 
   void run(std::uint64_t count) {
     left_ = count;
-    for (Read& read : reads_) due_.push(sim::now_ticks(), {&read, Step::Issue});
+    for (Read& read : reads_) due_.push(kernel_time_.now(), {&read, Step::Issue});
     sc_core::sc_start();
   }
 
@@ -111,17 +122,17 @@ class AtInitiator : public sc_core::sc_module, private ::tlm::tlm_mm_interface {
     --left_;
     read.prepare(lines_.next());
     read.acquire();
-    read.issued = sim::now_ticks();
+    read.issued = kernel_time_.now();
     ::tlm::tlm_phase phase = ::tlm::BEGIN_REQ;
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-    if (socket->nb_transport_fw(read, phase, delay) == ::tlm::TLM_COMPLETED) ends(read, sim::now_ticks(delay));
+    if (socket->nb_transport_fw(read, phase, delay) == ::tlm::TLM_COMPLETED) ends(read, kernel_time_.now(delay));
   }
   void ends(Read& read, core::Tick at) { due_.push(at, {&read, Step::Ended}); }
 
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay) {
     if (phase != ::tlm::BEGIN_RESP) return ::tlm::TLM_ACCEPTED;
     auto& read = static_cast<Read&>(payload);
-    const core::Tick at = sim::now_ticks(delay);
+    const core::Tick at = kernel_time_.now(delay);
     if (four_phases_) {
       due_.push(at, {&read, Step::EndResponse});
       return ::tlm::TLM_ACCEPTED;
@@ -140,7 +151,7 @@ class AtInitiator : public sc_core::sc_module, private ::tlm::tlm_mm_interface {
         socket->nb_transport_fw(read, phase, delay);
       }
       if (due.step != Step::Issue) {
-        statistics.record(read.extension, sim::now_ticks() - read.issued, sizeof read.data);
+        statistics.record(read.extension, kernel_time_.now() - read.issued, sizeof read.data);
         read.release();
       }
       issue(read);
@@ -148,6 +159,7 @@ class AtInitiator : public sc_core::sc_module, private ::tlm::tlm_mm_interface {
   }
   void free(::tlm::tlm_generic_payload*) override {}
 
+  sim::KernelTime kernel_time_;
   Lines lines_;
   std::deque<Read> reads_;
   bool four_phases_;

@@ -2,8 +2,9 @@
 //
 // usage: iommu-instructions CASE COUNT (no arguments: names the cases)
 //
-// What it does: one case, the same instructions in every run. What it does not do: count (scripts/measure-instructions does, as the difference of
-// two COUNTs).
+// What it does: one case, the same instructions in every run; `plain` has a target that only says OK in their place, and no statistics: what a call
+// costs. What it does not do: count or take the time (scripts/measure-instructions and scripts/compare-others do, as the difference of two COUNTs).
+#include <tlm_utils/simple_target_socket.h>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,8 +18,37 @@
 namespace iommu::bench {
 namespace {
 
+// 64 pages stay in the IOTLB, 1024 never do.
+constexpr std::uint64_t kPagesThatHit = 64;
+constexpr std::uint64_t kPagesThatMiss = 1024;
+constexpr std::uint32_t kOutstanding = 36;
+
+/// Says OK.
+class NoTarget : public sc_core::sc_module {
+ public:
+  tlm_utils::simple_target_socket<NoTarget, sim::kSocketWidthBits> socket;
+
+  explicit NoTarget(sc_core::sc_module_name name) : sc_module(name), socket("socket") {
+    socket.register_b_transport(this, &NoTarget::b_transport);
+  }
+
+ private:
+  void b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time&) {
+    payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+  }
+};
+
+int run_plain(std::uint64_t count) {
+  NoTarget target("target");
+  LtInitiator initiator("initiator", Lines(kPagesThatHit, 64));
+  initiator.socket.bind(target.socket);
+  sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  return initiator.run_plain(count) == count ? 0 : 1;
+}
+
 struct Case {
   const char* name;
+  bool plain = false;        ///< none of the below
   bool walk = false;         ///< four entries read for each access; otherwise an IOTLB hit
   bool dmi = false;          ///< of the walker
   bool at = false;           ///< non-blocking; otherwise blocking
@@ -33,6 +63,7 @@ std::vector<Case> all_cases() {
     cases.emplace_back().name = name;
     return cases.back();
   };
+  add("plain").plain = true;
   add("lt_hit");
   add("lt_hit_other_page").new_page = true;
   add("lt_walk").walk = true;
@@ -45,12 +76,9 @@ std::vector<Case> all_cases() {
   strict.at = strict.four_phases = true;
   return cases;
 }
-// 64 pages stay in the IOTLB, 1024 never do.
-constexpr std::uint64_t kPagesThatHit = 64;
-constexpr std::uint64_t kPagesThatMiss = 1024;
-constexpr std::uint32_t kOutstanding = 36;
 
 int run(const Case& which, std::uint64_t count) {
+  if (which.plain) return run_plain(count);
   const std::uint64_t pages = which.walk ? kPagesThatMiss : kPagesThatHit;
   const Lines lines(pages, which.walk || which.at || which.new_page ? 1 : 64);
   sim::MemoryConfig memory_config;
