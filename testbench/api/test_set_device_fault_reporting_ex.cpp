@@ -593,7 +593,7 @@ TEST_CASE("Faults that the unit had no room for are reported", "[faults]") {
   CHECK(r.machine.host.diagnostics.size() == 1);
 }
 
-TEST_CASE("One interrupt takes 64 records; work at passive level takes the rest and unmasks", "[faults]") {
+TEST_CASE("One interrupt takes 64 records, work at passive level takes the rest and unmasks", "[faults]") {
   fake::Options options;
   options.units[0].fault_records = 256;
   options.policy.fault_queue_depth = 1000;

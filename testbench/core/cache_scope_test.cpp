@@ -182,7 +182,7 @@ TEST_CASE("IOTLB: an entry serves its whole page and not a byte more, at each si
   }
 }
 
-TEST_CASE("IOTLB: pages of all sizes side by side; where they overlap the smaller one is found") {
+TEST_CASE("IOTLB: pages of all sizes side by side, where they overlap the smaller one is found") {
   IotlbArray iotlb({1, 8, Replacement::Lru});
   iotlb.fill(1, mapping(0, 3, 0x40000000), 0);
   iotlb.fill(1, mapping(0x200000, 2, 0x80000000), 0);

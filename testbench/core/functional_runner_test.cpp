@@ -56,7 +56,7 @@ struct RunnerRig {
   }
 };
 
-TEST_CASE("register accesses go to the front end; commands are carried out until it is idle") {
+TEST_CASE("register accesses go to the front end, commands are carried out until it is idle") {
   RunnerRig rig;
   CHECK(rig.runner.read_register(0x20, 8) == 3208);
   std::vector<std::pair<Address, std::uint32_t>> messages;
@@ -84,7 +84,7 @@ TEST_CASE("register accesses go to the front end; commands are carried out until
   CHECK(messages == std::vector<std::pair<Address, std::uint32_t>>{{0xFEE00000, 0x41}});
 }
 
-TEST_CASE("a descriptor that can't be read is handed on as such; a message that nobody takes is dropped") {
+TEST_CASE("a descriptor that can't be read is handed on as such, a message that nobody takes is dropped") {
   RunnerRig rig;
   Command read = rig.command(Command::Kind::ReadDescriptor);
   read.address = 0x3000;
@@ -138,7 +138,7 @@ TEST_CASE("commands that a fault causes are carried out after the DMA") {
   CHECK(rig.runner.iotlb().size() == 0);
 }
 
-TEST_CASE("a DMA is split at 4 KiB, never elsewhere; data lands in its place") {
+TEST_CASE("a DMA is split at 4 KiB, never elsewhere, data lands in its place") {
   RunnerRig rig;
   for (Address page = 0; page < 4; ++page) rig.memory.put(0x12000 + 8 * page, (0x900000 + 0x10000 * page) | 3);
   for (std::size_t i = 0; i < rig.buffer.size(); ++i) rig.buffer[i] = static_cast<std::uint8_t>(i % 251);

@@ -105,7 +105,7 @@ TEST_CASE("llc: without ways of their own DMA writes that miss are not put in") 
   CHECK(cache.counters(Kind::DmaWrite).evictions == 0);
 }
 
-TEST_CASE("llc: what is switched off goes past it; its writes throw lines out") {
+TEST_CASE("llc: what is switched off goes past it, its writes throw lines out") {
   LastLevelCacheConfig config = small();
   config.dma_reads = config.dma_writes = config.structures = false;
   LastLevelCache cache(config);

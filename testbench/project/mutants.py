@@ -140,7 +140,7 @@ MUTANTS = [
     m("DMA writes take any way", "models/core/last_level_cache.cpp", "kind == Kind::DmaWrite ? config_.write_ways : config_.ways",
       "kind == Kind::DmaWrite && config_.write_ways == 0 ? 0 : config_.ways", CACHE),
     m("a hit is no use of the line", "models/core/last_level_cache.cpp", "  if (way != nullptr) {\n    way->used = ++now_;\n", "  if (way != nullptr) {\n", CACHE),
-    m("a write that goes past the cache leaves its line there", "models/core/last_level_cache.cpp", "if (write && way != nullptr) *way = Way{};", "", CACHE),
+    m("a write that goes past the cache leaves its line there", "models/core/last_level_cache.cpp", "if (write && way != nullptr) *way = Way{};", "static_cast<void>(write);", CACHE),
     m("a missing line moves all bytes", "models/tlm/memory.cpp", "return width < length && missing != 0 ? length : missing;",
       "return missing != 0 ? length : missing;", MEMORY),
     m("an invalidation takes no port", "models/tlm/iotlb.cpp", "const core::Tick from = std::max(now, occupied_until_);",

@@ -319,7 +319,7 @@ TEST_CASE("DmaPort: an operation without data is the device's mistake") {
   CHECK(bench.port.idle());
 }
 
-TEST_CASE("DmaPort: the client issues from its report; others go first") {
+TEST_CASE("DmaPort: the client issues from its report, others go first") {
   Bench bench(TransportMode::At, 1);
   bool again = true;
   Op& follow_up = bench.add(64, 8, true);

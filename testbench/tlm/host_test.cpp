@@ -413,7 +413,7 @@ TEST_CASE("host: handlers run in order, one at a time, and may access and wait")
   CHECK(m.host.interrupts_received(0x30) == 2);
 }
 
-TEST_CASE("host: a handler may withdraw itself; what comes then is for those who wait") {
+TEST_CASE("host: a handler may withdraw itself, what comes then is for those who wait") {
   Machine m;
   int handled = 0;
   Ticks got;

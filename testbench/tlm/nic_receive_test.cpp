@@ -242,7 +242,7 @@ void long_packet(TransportMode mode) {
 TEST_CASE("Nic LT receive: a packet over several descriptors") { long_packet(TransportMode::Lt); }
 TEST_CASE("Nic AT receive: a packet over several descriptors") { long_packet(TransportMode::At); }
 
-TEST_CASE("Nic receive: a buffer of 65536 bytes has length 0; payload writes stop at pages") {
+TEST_CASE("Nic receive: a buffer of 65536 bytes has length 0, payload writes stop at pages") {
   NicConfig config;
   config.max_payload = 4096;
   NicBench bench(NicBench::in(TransportMode::Lt, config));

@@ -229,7 +229,7 @@ TEST_CASE("A walker's slot recovers while the request goes on") {
   }
 }
 
-TEST_CASE("Requests that join a walk take its result with the reply; one walk for each 2 MiB ends before it") {
+TEST_CASE("Requests that join a walk take its result with the reply, one walk for each 2 MiB ends before it") {
   RigConfig config;
   config.walker.reply = 7000;
   config.iotlb.ports = 0;

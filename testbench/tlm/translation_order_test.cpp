@@ -39,7 +39,7 @@ std::vector<Access> misses(unsigned count) {
 
 // --- In order
 
-TEST_CASE("Out of order a hit passes a miss; in order it waits until the miss has gone") {
+TEST_CASE("Out of order a hit passes a miss, in order it waits until the miss has gone") {
   for (const bool lt : {false, true}) {
     INFO("LT " << lt);
     const auto passes = together(lt, {}, {read_of(cold(0)), read_of(kHit)});
@@ -74,7 +74,7 @@ TEST_CASE("In order, hits alone take as long as out of order, and so does one re
   }
 }
 
-TEST_CASE("In order, one walker: k misses and then a hit; the hit leaves with the last miss") {
+TEST_CASE("In order, one walker: k misses and then a hit, the hit leaves with the last miss") {
   for (const bool lt : {false, true}) {
     INFO("LT " << lt);
     auto accesses = misses(4);
@@ -329,7 +329,7 @@ TEST_CASE("A large leaf takes one entry, or one for each 4 KiB of it that is use
 
 // --- One walk for each 2 MiB
 
-TEST_CASE("Walks of one 2 MiB region wait for each other when only one at a time may be; those of others don't") {
+TEST_CASE("Walks of one 2 MiB region wait for each other when only one at a time may be, those of others don't") {
   for (const bool lt : {false, true}) {
     INFO("LT " << lt);
     auto accesses = misses(3);

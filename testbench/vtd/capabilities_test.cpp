@@ -135,7 +135,7 @@ TEST_CASE("NFR counts the fault records, and FRO moves behind 4 KiB when they ne
   CHECK(vtd::window_bytes(c) == 0x2000);
 }
 
-TEST_CASE("ECAP: C, QI, PT, SC and the place of the IOTLB registers; everything else is absent") {
+TEST_CASE("ECAP: C, QI, PT, SC and the place of the IOTLB registers, everything else is absent") {
   auto c = capabilities();
   CHECK(Rig(c).r64(0x010) == 0x50C3);  // IRO = 0x50
   SECTION("C") {

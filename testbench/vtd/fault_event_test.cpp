@@ -211,7 +211,7 @@ Rig& waiting(Rig& rig, std::uint32_t iectl) {
   return rig;
 }
 
-TEST_CASE("completion event, unmasked: IWC and one message; another wait before IWC is cleared is no condition") {
+TEST_CASE("completion event, unmasked: IWC and one message, another wait before IWC is cleared is no condition") {
   Rig rig;
   waiting(rig, 0);
   rig.submit(0x15, 0);

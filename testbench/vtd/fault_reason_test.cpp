@@ -245,7 +245,7 @@ TEST_CASE("a pass-through entry's table pointer is ignored, the bits beyond HAW 
   CHECK(rig.no_fault());
 }
 
-TEST_CASE("04h: the limit is the smaller of MGAW and the table's width; pass-through has HAW alone") {
+TEST_CASE("04h: the limit is the smaller of MGAW and the table's width, pass-through has HAW alone") {
   auto c = capabilities();
   SECTION("3 levels: 2^39") {
     FaultRig rig;
@@ -291,7 +291,7 @@ TEST_CASE("04h: the limit is the smaller of MGAW and the table's width; pass-thr
   }
 }
 
-TEST_CASE("0Dh: translated and translation requests are blocked, TT being 00 or 10; AT reads 0 without device TLBs") {
+TEST_CASE("0Dh: translated and translation requests are blocked, TT being 00 or 10, AT reads 0 without device TLBs") {
   for (const std::uint64_t tt : {kTtTable, kTtPass}) {
     for (const AddressType type : {AddressType::TranslationRequest, AddressType::Translated}) {
       FaultRig rig;
@@ -309,7 +309,7 @@ TEST_CASE("0Dh: translated and translation requests are blocked, TT being 00 or 
   }
 }
 
-TEST_CASE("31h: a request with PASID; PP and PV read 0 without ECAP.PASID; FPD does not matter") {
+TEST_CASE("31h: a request with PASID, PP and PV read 0 without ECAP.PASID, FPD does not matter") {
   FaultRig rig;
   rig.set_fpd();
   core::Request r = Rig::request(AccessKind::Write, kInput);

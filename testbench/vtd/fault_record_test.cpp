@@ -141,7 +141,7 @@ TEST_CASE("PPF is the OR of all records, recomputed with each write") {
   CHECK((rig.r32(kFsts) & 2) == 0);
 }
 
-TEST_CASE("the index returns to 0 when translation goes off; the records stay") {
+TEST_CASE("the index returns to 0 when translation goes off, the records stay") {
   Rig rig(with_records(4));
   rig.on();
   fault_at(rig, 0x1000);
@@ -174,7 +174,7 @@ TEST_CASE("a new root pointer does not move the index") {
   CHECK(rig.record_lo(1) == 0x2000);
 }
 
-TEST_CASE("the counters tell recorded and dropped faults apart; suppressed ones are neither") {
+TEST_CASE("the counters tell recorded and dropped faults apart, suppressed ones are neither") {
   Rig rig(with_records(2));
   rig.on();
   for (int i = 0; i < 5; ++i) fault_at(rig, 0x1000);

@@ -31,7 +31,7 @@ struct ContextRig : InvalidationRig {
   }
 };
 
-TEST_CASE("context cache, global: everything goes; the IOTLB is not touched") {
+TEST_CASE("context cache, global: everything goes, the IOTLB is not touched") {
   for (const Interface interface : kBoth) {
     INFO(name_of(interface));
     ContextRig rig(interface);

@@ -117,7 +117,7 @@ TEST_CASE("the unit's own reads and writes are not subject to protection") {
   CHECK(rig.no_fault());
 }
 
-TEST_CASE("low bits: base counts them as zeros, limit as ones; equal values are one block of 2 MiB") {
+TEST_CASE("low bits: base counts them as zeros, limit as ones, equal values are one block of 2 MiB") {
   Rig rig;
   rig.w32(kPlmbase, 0x8ABCDE);
   rig.w32(kPlmlimit, 0x812345);

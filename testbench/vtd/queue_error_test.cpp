@@ -253,7 +253,7 @@ TEST_CASE("a second error has its own IQEI") {
   rig.check_error(4, 0x20);
 }
 
-TEST_CASE("while IQE is set tail writes fetch nothing; clearing it with an empty queue fetches nothing either") {
+TEST_CASE("while IQE is set tail writes fetch nothing, clearing it with an empty queue fetches nothing either") {
   QueueRig rig;
   rig.submit(0x0, 0);
   rig.memory.reads.clear();

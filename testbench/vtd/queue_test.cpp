@@ -51,7 +51,7 @@ TEST_CASE("tail equal to head: nothing is fetched") {
   CHECK(rig.r32(kFsts) == 0);
 }
 
-TEST_CASE("with the queue disabled a tail write does nothing; enabling starts with what is there") {
+TEST_CASE("with the queue disabled a tail write does nothing, enabling starts with what is there") {
   Rig rig;
   rig.memory.put(Rig::kQueue, status_wait(7));
   rig.memory.put(Rig::kQueue + 8, kStatus);
@@ -251,7 +251,7 @@ std::string trace(const vtd::Capabilities& c, std::vector<std::pair<std::uint64_
   return kinds;
 }
 
-TEST_CASE("drains: before the wait that follows, when DR or DW was asked for, once; never otherwise below version 2") {
+TEST_CASE("drains: before the wait that follows, when DR or DW was asked for, once, never otherwise below version 2") {
   const std::pair<std::uint64_t, std::uint64_t> plain{0x12, 0}, write{0x52, 0}, read{0x92, 0}, both{0xD2, 0},
       wait{0x25, 0x50000000}, context{0x11, 0};
   auto c = capabilities();
@@ -296,7 +296,7 @@ TEST_CASE("from version 6 on the queue works as before") {
   CHECK_FALSE(rig.context_cached(InvalidationRig::kA));
 }
 
-TEST_CASE("the usual sequence of a driver: change, context, IOTLB, wait; the next access sees the change") {
+TEST_CASE("the usual sequence of a driver: change, context, IOTLB, wait, the next access sees the change") {
   InvalidationRig rig(Interface::Queue);
   rig.map(0x1000, 0x900000);
   rig.memory.put(0x901000, 0x5A);

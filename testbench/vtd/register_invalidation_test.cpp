@@ -178,7 +178,7 @@ TEST_CASE("a change of TTM that was not latched does not disturb commands") {
 }
 
 TEST_CASE(
-    "drains: DR or DW below major version 2, always from then on; none for the context cache or an ignored request") {
+    "drains: DR or DW below major version 2, always from then on, none for the context cache or an ignored request") {
   struct {
     unsigned version;
     std::uint64_t value;

@@ -270,7 +270,7 @@ TEST_CASE("accessed and dirty bits are never written in legacy mode") {
   CHECK(rig.memory.get(rig.entry(0x1000)) == 0x900003);
 }
 
-TEST_CASE("SNP of the leaf is part of the translation where the unit has snoop control; upper entries have none") {
+TEST_CASE("SNP of the leaf is part of the translation where the unit has snoop control, upper entries have none") {
   for (unsigned leaf = 1; leaf <= 3; ++leaf) {
     for (const bool snp : {false, true}) {
       Rig rig;
