@@ -31,7 +31,7 @@ class Resource {
       Unit& unit = units_.front();
       if (unit.take_at_end(now, occupancy)) return now;
       // Behind a queue that has not ended, as everybody is when a resource is busy.
-      if (now >= unit.last.start) return unit.take_behind_last(occupancy);
+      if (now >= unit.last().start) return unit.take_behind_last(occupancy);
     }
     return reserve_any(now, occupancy);
   }
@@ -69,18 +69,20 @@ class Resource {
   };
   // One unit's uses in order of time, without overlaps; those that touch are one. Before `forgotten` it counts as taken.
   struct Unit {
-    static constexpr std::uint32_t kEarlier = 31;
-    Use last{0, 0};                    // empty at first, which changes nothing
-    Tick forgotten = 0;                // never later than last.start
-    std::uint32_t oldest = 0;          // in the ring
-    std::array<Use, kEarlier> ring{};  // those before `last`; empty ones first
+    static constexpr std::uint32_t kUses = 32;
+    Tick forgotten = 0;             // never later than the last use's start
+    std::uint32_t newest = 0;       // in the ring
+    std::array<Use, kUses> ring{};  // empty ones are the oldest, and change nothing
 
-    [[nodiscard]] const Use& use(std::uint32_t i) const { return i == kEarlier ? last : ring[(oldest + i) % kEarlier]; }
+    [[nodiscard]] Use& last() { return ring[newest]; }
+    [[nodiscard]] const Use& last() const { return ring[newest]; }
+    /// From the oldest, 0, to the last one, kUses - 1.
+    [[nodiscard]] const Use& use(std::uint32_t i) const { return ring[(newest + 1 + i) % kUses]; }
 
     [[nodiscard]] Tick earliest(Tick now, Tick occupancy) const {
       Tick start = std::max(now, forgotten);
-      if (last.end <= start) return start;
-      for (std::uint32_t i = 0; i <= kEarlier; ++i) {
+      if (last().end <= start) return start;
+      for (std::uint32_t i = 0; i < kUses; ++i) {
         const Use& taken = use(i);
         if (taken.end <= start) continue;
         if (taken.start > start && taken.start - start >= occupancy) return start;
@@ -90,39 +92,39 @@ class Resource {
     }
     /// The usual case: nothing is taken from `now` on, and takes it.
     bool take_at_end(Tick now, Tick occupancy) {
-      if (last.end > now) return false;
-      if (last.end == now) {
-        last.end += occupancy;
+      Use& use = last();
+      if (use.end > now) return false;
+      if (use.end == now) {
+        use.end += occupancy;
       } else if (occupancy != 0) {
         append(now, now + occupancy);
       }
       return true;
     }
     Tick take_behind_last(Tick occupancy) {
-      const Tick start = last.end;
-      last.end += occupancy;
+      const Tick start = last().end;
+      last().end += occupancy;
       return start;
     }
     void take(Tick start, Tick end) {
       if (start == end) return;
-      if (start > last.end) {
+      if (start > last().end) {
         append(start, end);
-      } else if (start >= last.start) {
-        last.end = std::max(last.end, end);
+      } else if (start >= last().start) {
+        last().end = std::max(last().end, end);
       } else {
         take_between(start, end);
       }
     }
     void append(Tick start, Tick end) {
-      Use& place = ring[oldest];
+      newest = (newest + 1) % kUses;
+      Use& place = ring[newest];
       forgotten = place.end;
-      place = last;
-      oldest = oldest == kEarlier - 1 ? 0 : oldest + 1;
-      last = {start, end};
+      place = {start, end};
     }
     // Not behind all others.
     [[gnu::noinline]] void take_between(Tick start, Tick end) {
-      std::array<Use, kEarlier + 2> uses;
+      std::array<Use, kUses + 1> uses;
       std::uint32_t made = 0;
       std::uint32_t i = 0;
       const auto keep = [&uses, &made](const Use& kept) {
@@ -131,14 +133,13 @@ class Resource {
       for (; use(i).start < start; ++i) keep(use(i));
       // A use whose length was not known beforehand may reach into the ones after it.
       Use taken{start, end};
-      for (; i <= kEarlier && use(i).start <= taken.end; ++i) taken.end = std::max(taken.end, use(i).end);
+      for (; i < kUses && use(i).start <= taken.end; ++i) taken.end = std::max(taken.end, use(i).end);
       keep(taken);
-      for (; i <= kEarlier; ++i) keep(use(i));
+      for (; i < kUses; ++i) keep(use(i));
       std::uint32_t from = 0;
-      if (made == kEarlier + 2) forgotten = uses[from++].end;
-      last = uses[--made];
+      if (made == kUses + 1) forgotten = uses[from++].end;
       ring = {};
-      oldest = 0;
+      newest = kUses - 1;
       std::copy(uses.begin() + from, uses.begin() + made, ring.end() - (made - from));
     }
   };
