@@ -31,8 +31,15 @@ class ContextCache {
     return find_anywhere(requester);
   }
   [[nodiscard]] const AddressSpace* peek(RequesterId requester) const {
+    if (requester == last_) return &array_.last_used().space;
     const Entry* entry = array_.peek(key(requester), 0);
     return entry == nullptr ? nullptr : &entry->space;
+  }
+  /// Counts a look-up that has found what peek() has found.
+  void use(RequesterId requester) {
+    if (requester != last_) return static_cast<void>(find(requester));
+    ++counters_.lookups;
+    ++counters_.hits;
   }
   void fill(RequesterId requester, const AddressSpace& space) {
     if (array_.capacity() == 0) return;

@@ -81,6 +81,9 @@ class FrontEnd {
                                                    const StructureRead& read) const = 0;
   /// Checks of a request that depend on its resolved space and come before the tables.
   [[nodiscard]] virtual std::optional<Fault> check_input(const Request& request, const AddressSpace& space) const = 0;
+  /// True when gate() sends this request to the tables and check_input() has nothing against it. May be false where only
+  /// both can tell: it is there to be quick for most requests.
+  [[nodiscard]] virtual bool passes(const Request& request, const AddressSpace& space) const = 0;
   /// Checks of the host address that a request is about to touch; `space` is nullptr for requests that were not
   /// translated.
   [[nodiscard]] virtual std::optional<Fault> check_output(const Request& request, const AddressSpace* space,

@@ -10,32 +10,20 @@ void IotlbArray::clear() {
   serial_ = serial;
 }
 
-const IotlbEntry* IotlbArray::find_anywhere(RequesterId tag, Address input) {
-  unsigned smallest = 0;
+const IotlbEntry* IotlbArray::find_of_any_level(RequesterId tag, Address input) {
   for (unsigned level = 1; level <= kLargestLeafLevel; ++level) {
-    if (entries_of_level_[level] == 0) continue;
-    if (smallest == 0) smallest = level;
-    if (const IotlbEntry* entry = array_.find(key(tag, input, level), set(input, level))) {
-      // Next to it, in the same large page, a smaller one may go first.
-      last_tag_ = tag;
-      last_mask_ = ~(level_bytes(smallest) - 1);
-      last_page_ = input & last_mask_;
-      return entry;
-    }
+    if ((levels_ >> level & 1) == 0) continue;
+    if (const IotlbEntry* entry = find_of_level(tag, input, level)) return entry;
   }
   return nullptr;
 }
 
 const IotlbEntry* IotlbArray::peek(RequesterId tag, Address input) const {
   for (unsigned level = 1; level <= kLargestLeafLevel; ++level) {
-    if (entries_of_level_[level] == 0) continue;
+    if ((levels_ >> level & 1) == 0) continue;
     if (const IotlbEntry* entry = array_.peek(key(tag, input, level), set(input, level))) return entry;
   }
   return nullptr;
-}
-
-void IotlbArray::fill(RequesterId tag, const Mapping& mapping, Tick ready_at) {
-  insert(tag, {mapping, ready_at, mapping.level, 0});
 }
 
 void IotlbArray::fill_piece(RequesterId tag, Address input, const Mapping& mapping, Tick ready_at) {
@@ -43,34 +31,34 @@ void IotlbArray::fill_piece(RequesterId tag, Address input, const Mapping& mappi
   piece.input_page = input & ~(kPageBytes - 1);
   piece.output_page = mapping.output(piece.input_page);
   piece.level = 1;
-  insert(tag, {piece, ready_at, mapping.level, 0});
+  insert(tag, piece, ready_at, mapping.level);
 }
 
-void IotlbArray::insert(RequesterId tag, IotlbEntry entry) {
+void IotlbArray::insert(RequesterId tag, const Mapping& mapping, Tick ready_at, std::uint8_t leaf_level) {
   if (array_.capacity() == 0) return;
   last_tag_ = kNone;
-  entry.serial = ++serial_;
-  const Mapping& mapping = entry.mapping;
   const unsigned level = mapping.level;
-  const std::uint64_t entry_key = key(tag, mapping.input_page, level);
-  const std::uint64_t entry_set = set(mapping.input_page, level);
-  const std::size_t before = array_.size();
-  IotlbEntry gone;
-  if (array_.insert(entry_key, entry_set, entry, &gone)) {
-    ++counters.evictions;
-    --entries_of_level_[gone.mapping.level];
+  using Before = TlbArray<IotlbEntry>::Before;
+  const auto [entry, before] = array_.place_for(key(tag, mapping.input_page, level), set(mapping.input_page, level));
+  if (before == Before::Victim) ++counters.evictions;
+  // Where an entry of the same size stood, the sizes that are present stay the same.
+  if (before == Before::Nothing || entry->mapping.level != level) {
+    if (before != Before::Nothing) lost(entry->mapping.level);
     ++entries_of_level_[level];
-  } else if (array_.size() != before) {
-    ++entries_of_level_[level];
+    levels_ |= 1u << level;
   }
+  entry->mapping = mapping;
+  entry->ready_at = ready_at;
+  entry->leaf_level = leaf_level;
+  entry->serial = ++serial_;
   ++counters.fills;
-  rename_larger(tag, mapping.input_page, level);
+  if (levels_ >> (level + 1) != 0) rename_larger(tag, mapping.input_page, level);
 }
 
 // find() prefers the smaller one from now on.
 void IotlbArray::rename_larger(RequesterId tag, Address input, unsigned level) {
   for (unsigned larger = level + 1; larger <= kLargestLeafLevel; ++larger) {
-    if (entries_of_level_[larger] == 0) continue;
+    if ((levels_ >> larger & 1) == 0) continue;
     if (IotlbEntry* entry = array_.peek(key(tag, input, larger), set(input, larger))) entry->serial = ++serial_;
   }
 }
@@ -81,7 +69,7 @@ std::size_t IotlbArray::invalidate(const TranslationScope& scope) {
     const Mapping& mapping = entry.mapping;
     const std::uint64_t leaf_bytes = level_bytes(entry.leaf_level);
     if (!scope.covers(mapping.domain, mapping.input_page & ~(leaf_bytes - 1), leaf_bytes)) return false;
-    --entries_of_level_[mapping.level];
+    lost(mapping.level);
     entry.serial = 0;
     return true;
   });

@@ -55,9 +55,14 @@ class IotlbArray {
   /// else.
   [[nodiscard]] const IotlbEntry* find(RequesterId tag, Address input) {
     const IotlbEntry* last = find_last(tag, input);
-    return last != nullptr ? last : find_anywhere(tag, input);
+    if (last != nullptr) return last;
+    return levels_ == kSmallOnly ? find_of_level(tag, input, 1) : find_of_any_level(tag, input);
   }
-  /// The same where the last look-up that found something found it too, which is most often so; otherwise nullptr.
+  /// True when find() would find nothing. When it would, nothing has happened.
+  [[nodiscard]] bool misses(RequesterId tag, Address input) {
+    return levels_ == kSmallOnly ? array_.misses(key(tag, input, 1), set(input, 1)) : misses_all(tag, input);
+  }
+  /// As find() where the last look-up that found something found it too, which is most often so; otherwise nullptr.
   [[nodiscard]] const IotlbEntry* find_last(RequesterId tag, Address input) const {
     return last_tag_ == tag && ((input ^ last_page_) & last_mask_) == 0 ? &array_.last_used() : nullptr;
   }
@@ -79,7 +84,7 @@ class IotlbArray {
   /// The same without a trace, for probes.
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
 
-  void fill(RequesterId tag, const Mapping& mapping, Tick ready_at);
+  void fill(RequesterId tag, const Mapping& mapping, Tick ready_at) { insert(tag, mapping, ready_at, mapping.level); }
   /// Keeps only the 4 KiB around `input` of a mapping of any size. An invalidation that touches the leaf anywhere takes
   /// all pieces of it away, as it would the whole.
   void fill_piece(RequesterId tag, Address input, const Mapping& mapping, Tick ready_at);
@@ -95,13 +100,31 @@ class IotlbArray {
  private:
   static constexpr unsigned kLargestLeafLevel = 3;
 
-  [[nodiscard]] const IotlbEntry* find_anywhere(RequesterId tag, Address input);
+  static constexpr unsigned kSmallOnly = 1u << 1;  // of levels_
+
+  [[nodiscard]] bool misses_all(RequesterId tag, Address input) const { return peek(tag, input) == nullptr; }
+  [[nodiscard]] const IotlbEntry* find_of_any_level(RequesterId tag, Address input);
+  [[nodiscard]] const IotlbEntry* find_of_level(RequesterId tag, Address input, unsigned level) {
+    const IotlbEntry* entry = array_.find(key(tag, input, level), set(input, level));
+    if (entry != nullptr) note_last(tag, input);
+    return entry;
+  }
+  // Next to what has been found, in the same large page, a smaller one may go first.
+  void note_last(RequesterId tag, Address input) {
+    const auto smallest = static_cast<unsigned>(__builtin_ctz(levels_));
+    last_tag_ = tag;
+    last_mask_ = ~(level_bytes(smallest) - 1);
+    last_page_ = input & last_mask_;
+  }
   // Not inlined, so that the usual case stays small where it is.
   [[gnu::noinline]] void use_another(std::uint32_t place) {
     array_.use_at(place);
     last_tag_ = kNone;
   }
-  void insert(RequesterId tag, IotlbEntry entry);
+  void insert(RequesterId tag, const Mapping& mapping, Tick ready_at, std::uint8_t leaf_level);
+  void lost(unsigned level) {
+    if (--entries_of_level_[level] == 0) levels_ &= ~(1u << level);
+  }
   void rename_larger(RequesterId tag, Address input, unsigned level);
 
   // bit 63 valid, 62:61 level - 1, 60:45 tag, 44:0 page number at 4 KiB granularity divided by the page's size
@@ -121,8 +144,9 @@ class IotlbArray {
 
   IotlbConfig config_;
   TlbArray<IotlbEntry> array_;
-  std::array<std::size_t, 4> entries_of_level_{};  // sizes that are not present are not looked for
-  std::uint64_t serial_ = 0;                       // the last one given; entries that are gone have 0
+  std::array<std::size_t, 4> entries_of_level_{};
+  unsigned levels_ = 0;       // a bit for each that is present: others are not looked for
+  std::uint64_t serial_ = 0;  // the last one given; entries that are gone have 0
 };
 
 }  // namespace iommu::core

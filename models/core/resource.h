@@ -45,16 +45,14 @@ class Resource {
 
   /// For occupancies that are known only afterwards: the start, and later release() with it and the end.
   Tick begin(Tick now) {
-    note(now);
-    if (units_.empty()) return now;
-    Unit* best = nullptr;
-    return earliest(now, 1, best);
+    if (now < latest_ || units_.empty() || units_.front().last().end > now) return begin_any(now);
+    latest_ = now;
+    return now;
   }
   void release(Tick start, Tick end) {
     if (units_.empty()) return;
-    Unit* best = nullptr;
-    earliest(start, 1, best);
-    best->take(start, end);
+    if (units_.front().last().end > start) return release_any(start, end);
+    units_.front().take(start, end);
   }
 
   /// Requests that came with an earlier `now` than one before (temporal decoupling).
@@ -151,6 +149,18 @@ class Resource {
     const Tick start = earliest(now, occupancy, best);
     best->take(start, start + occupancy);
     return start;
+  }
+
+  [[gnu::noinline]] Tick begin_any(Tick now) {
+    note(now);
+    if (units_.empty()) return now;
+    Unit* best = nullptr;
+    return earliest(now, 1, best);
+  }
+  [[gnu::noinline]] void release_any(Tick start, Tick end) {
+    Unit* best = nullptr;
+    earliest(start, 1, best);
+    best->take(start, end);
   }
 
   Tick earliest(Tick now, Tick occupancy, Unit*& best) {

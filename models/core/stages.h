@@ -79,6 +79,20 @@ class StageTimes {
     spent = ((charged_ & bit) != 0 ? spent : 0) + ticks;
     charged_ |= bit;
   }
+  /// Charges `count` levels of a walk from `top` down; `took` says how long one of 1 to 5 took.
+  template <class Took>
+  void charge_levels(unsigned top, unsigned count, Took took) {
+    constexpr auto kFirst = static_cast<unsigned>(Stage::WalkLevel5);
+    constexpr unsigned kLevels = static_cast<unsigned>(Stage::WalkLevel1) - kFirst + 1;
+    constexpr std::uint32_t kAll = ((std::uint32_t{1} << kLevels) - 1) << kFirst;
+    if ((charged_ & kAll) != 0) {
+      for (unsigned level = top; level > top - count; --level) charge(walk_level_stage(level), took(level));
+      return;
+    }
+    // What isn't charged may say anything.
+    for (unsigned i = 0; i < kLevels; ++i) ticks_[kFirst + i] = took(kLevels - i);
+    charged_ |= ((std::uint32_t{1} << count) - 1) << static_cast<unsigned>(walk_level_stage(top));
+  }
   [[nodiscard]] Tick of(Stage stage) const {
     const auto index = static_cast<std::size_t>(stage);
     return ((charged_ >> index) & 1) != 0 ? ticks_[index] : 0;

@@ -27,34 +27,38 @@ class TlbArray {
       : sets_(ways == 0 ? 0 : sets),
         ways_(sets == 0 ? 0 : ways),
         policy_(policy),
-        keys_(std::size_t{sets_} * ways_, kEmpty),
-        data_(keys_.size() + 1),
-        free_from_(sets_, 0),
-        trees_(policy == Replacement::Plru ? sets_ : 0, 0) {
-    if (by_age()) {
-      newer_.resize(keys_.size(), kNone);
-      older_.resize(keys_.size(), kNone);
-      newest_.resize(sets_, kNone);
-      oldest_.resize(sets_, kNone);
-    }
+        entries_(std::size_t{sets_} * ways_),
+        data_(entries_.size() + 1),
+        set_states_(sets_) {
     if (ways_ > kScannedWays) {
       unsigned bits = 1;
-      while ((std::size_t{1} << bits) < 4 * keys_.size()) ++bits;
+      while ((std::size_t{1} << bits) < 4 * entries_.size()) ++bits;
       index_shift_ = 64 - bits;
-      index_.resize(std::size_t{1} << bits, kNone);
+      index_mask_ = (std::size_t{1} << bits) - 1;
+      index_.resize(index_mask_ + 1, kNone);
     }
   }
 
-  [[nodiscard]] std::size_t capacity() const { return keys_.size(); }
+  [[nodiscard]] std::size_t capacity() const { return entries_.size(); }
   [[nodiscard]] std::size_t size() const { return size_; }
 
   /// The entry of this key in set `set` modulo the number of sets, counted as used; nullptr when absent. Key 0 is not
   /// allowed.
   [[nodiscard]] Data* find(std::uint64_t key, std::uint64_t set) {
-    const std::uint32_t i = find_way(key, set);
-    if (i == kNone) return nullptr;
+    const std::uint32_t i = find_way(key, set_of(set) * ways_);
+    if (i == kNone) {
+      note_missed(key, set);
+      return nullptr;
+    }
     touch(i);
     return &data_[i];
+  }
+
+  /// True when find() would find nothing. When it would, nothing has happened.
+  [[nodiscard]] bool misses(std::uint64_t key, std::uint64_t set) {
+    if (find_way(key, set_of(set) * ways_) != kNone) return false;
+    note_missed(key, set);
+    return true;
   }
 
   /// The entry that was used last; using it again changes nothing. Only after a find() that has found, and before an insert()
@@ -69,37 +73,43 @@ class TlbArray {
 
   /// The same without counting as a use, for probes.
   [[nodiscard]] const Data* peek(std::uint64_t key, std::uint64_t set) const {
-    const std::uint32_t i = find_way(key, set);
+    const std::uint32_t i = find_way(key, set_of(set) * ways_);
     return i == kNone ? nullptr : &data_[i];
   }
   [[nodiscard]] Data* peek(std::uint64_t key, std::uint64_t set) {
-    const std::uint32_t i = find_way(key, set);
+    const std::uint32_t i = find_way(key, set_of(set) * ways_);
     return i == kNone ? nullptr : &data_[i];
   }
 
-  /// Puts an entry in, over one of the same key or else over a free way or the policy's victim. Returns true when
-  /// another key had to go; `evicted` then gets its data.
+  /// What stood at a place that place_for() has found.
+  enum class Before : std::uint8_t {
+    Nothing,
+    SameKey,
+    Victim,  ///< another key, which had to go
+  };
+  struct Place {
+    Data* data;
+    Before before;
+  };
+  /// Makes the key's place, over one of the same key or else a free way or the policy's victim, and counts its use. The
+  /// data there is still what stood there before: the caller writes its own over it. Not for an array that never holds.
+  [[nodiscard]] Place place_for(std::uint64_t key, std::uint64_t set) {
+    const std::uint32_t of_set = set_of(set);
+    SetState& state = set_states_[of_set];
+    // What a full set has just missed, most often. It is still not there.
+    if (key != missed_ || of_set != missed_in_ || state.free_from != ways_ || !by_age())
+      return place_for_any(key, of_set);
+    missed_ = kEmpty;
+    return {&data_[replace_oldest(key, of_set * ways_, state)], Before::Victim};
+  }
+
+  /// The same with the data. Returns true when another key had to go; `evicted` then gets its data.
   bool insert(std::uint64_t key, std::uint64_t set, const Data& data, Data* evicted = nullptr) {
-    if (keys_.empty()) return false;
-    std::uint32_t i = find_way(key, set);
-    bool displaced = false;
-    if (i == kNone) {
-      i = free_way(set_of(set));
-      displaced = i == kNone;
-      if (displaced) {
-        i = victim(set_of(set));
-        if (evicted != nullptr) *evicted = data_[i];
-        index_remove(i);
-        age_remove(i);
-      } else {
-        ++size_;
-      }
-      keys_[i] = key;
-      index_add(i);
-      age_add(i);
-    }
-    data_[i] = data;
-    touch(i);
+    if (entries_.empty()) return false;
+    const Place place = place_for(key, set);
+    const bool displaced = place.before == Before::Victim;
+    if (displaced && evicted != nullptr) *evicted = *place.data;
+    *place.data = data;
     return displaced;
   }
 
@@ -108,8 +118,8 @@ class TlbArray {
   std::size_t erase_if(Predicate gone) {
     if (size_ == 0) return 0;
     std::size_t erased = 0;
-    for (std::uint32_t i = 0; i < keys_.size(); ++i) {
-      if (keys_[i] == kEmpty || !gone(keys_[i], data_[i])) continue;
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].key == kEmpty || !gone(entries_[i].key, data_[i])) continue;
       remove(i);
       ++erased;
     }
@@ -122,25 +132,37 @@ class TlbArray {
   // Sets up to this size are searched way by way, larger ones by an index of all keys.
   static constexpr std::uint32_t kScannedWays = 8;
 
+  struct SetState {
+    // Lru and Fifo: the ends of its list by age.
+    std::uint32_t newest = kNone;
+    std::uint32_t oldest = kNone;
+    std::uint32_t free_from = 0;  // the first way that is free
+    std::uint64_t tree = 0;       // Plru
+  };
+  struct Entry {
+    std::uint64_t key = kEmpty;
+    // Lru and Fifo: its neighbours by age.
+    std::uint32_t newer = kNone;
+    std::uint32_t older = kNone;
+  };
+
   [[nodiscard]] std::uint32_t set_of(std::uint64_t set) const { return static_cast<std::uint32_t>(set & (sets_ - 1)); }
   [[nodiscard]] std::uint32_t set_at(std::uint32_t i) const { return sets_ == 1 ? 0 : i / ways_; }
   [[nodiscard]] bool by_age() const { return policy_ == Replacement::Lru || policy_ == Replacement::Fifo; }
 
-  [[nodiscard]] std::uint32_t find_way(std::uint64_t key, std::uint64_t set) const {
-    if (keys_.empty()) return kNone;
-    const std::uint32_t base = set_of(set) * ways_;
-    // The entry used last is most often the one asked for again.
-    if (last_ - base < ways_ && keys_[last_] == key) return last_;
-    if (index_.empty()) {
-      for (std::uint32_t i = base; i < base + ways_; ++i) {
-        if (keys_[i] == key) return i;
+  [[nodiscard]] std::uint32_t find_way(std::uint64_t key, std::uint32_t base) const {
+    if (index_mask_ != 0) {
+      for (std::size_t place = place_of(key, base);; place = next(place)) {
+        const std::uint32_t i = index_[place];
+        if (i == kNone || (entries_[i].key == key && i - base < ways_)) return i;
       }
-      return kNone;
     }
-    for (std::size_t place = place_of(key, base);; place = next(place)) {
-      const std::uint32_t i = index_[place];
-      if (i == kNone || (keys_[i] == key && i - base < ways_)) return i;
+    // The entry used last is most often the one asked for again.
+    if (last_ - base < ways_ && entries_[last_].key == key) return last_;
+    for (std::uint32_t i = base; i < base + ways_; ++i) {
+      if (entries_[i].key == key) return i;
     }
+    return kNone;
   }
 
   // --- The index: open addressing, a quarter full at most.
@@ -148,83 +170,143 @@ class TlbArray {
   [[nodiscard]] std::size_t place_of(std::uint64_t key, std::uint32_t base) const {
     return static_cast<std::size_t>(((key ^ base) * 0x9E3779B97F4A7C15U) >> index_shift_);
   }
-  [[nodiscard]] std::size_t next(std::size_t place) const { return (place + 1) & (index_.size() - 1); }
-  [[nodiscard]] std::size_t home_of(std::uint32_t i) const { return place_of(keys_[i], set_at(i) * ways_); }
-  void index_add(std::uint32_t i) {
-    if (index_.empty()) return;
-    std::size_t place = home_of(i);
+  [[nodiscard]] std::size_t next(std::size_t place) const { return (place + 1) & index_mask_; }
+  void index_add(std::uint32_t i, std::uint64_t key, std::uint32_t base) {
+    if (index_mask_ == 0) return;
+    std::size_t place = place_of(key, base);
     while (index_[place] != kNone) place = next(place);
     index_[place] = i;
   }
-  // Whoever comes after the gap and may stand in it moves there.
-  void index_remove(std::uint32_t i) {
-    if (index_.empty()) return;
-    std::size_t gap = home_of(i);
+  void index_remove(std::uint32_t i, std::uint32_t base) {
+    if (index_mask_ == 0) return;
+    std::size_t gap = place_of(entries_[i].key, base);
     while (index_[gap] != i) gap = next(gap);
+    if (index_[next(gap)] != kNone) gap = move_gap(gap);
+    index_[gap] = kNone;
+  }
+  // Whoever comes after the gap and may stand in it moves there.
+  [[gnu::noinline]] std::size_t move_gap(std::size_t gap) {
     for (std::size_t place = next(gap); index_[place] != kNone; place = next(place)) {
-      const std::size_t mask = index_.size() - 1;
-      const std::size_t home = home_of(index_[place]);
-      if (((place - home) & mask) < ((place - gap) & mask)) continue;
-      index_[gap] = index_[place];
+      const std::uint32_t i = index_[place];
+      const std::size_t home = place_of(entries_[i].key, set_at(i) * ways_);
+      if (((place - home) & index_mask_) < ((place - gap) & index_mask_)) continue;
+      index_[gap] = i;
       gap = place;
     }
-    index_[gap] = kNone;
+    return gap;
   }
 
   // --- Age: for each set a list from its newest entry to its oldest.
 
-  void age_add(std::uint32_t i) {
-    if (!by_age()) return;
-    const std::uint32_t set = set_at(i);
-    newer_[i] = kNone;
-    older_[i] = newest_[set];
-    (newest_[set] == kNone ? oldest_[set] : newer_[newest_[set]]) = i;
-    newest_[set] = i;
+  void age_add(std::uint32_t i, SetState& state) {
+    entries_[i].newer = kNone;
+    entries_[i].older = state.newest;
+    (state.newest == kNone ? state.oldest : entries_[state.newest].newer) = i;
+    state.newest = i;
   }
-  void age_remove(std::uint32_t i) {
-    if (!by_age()) return;
-    const std::uint32_t set = set_at(i);
-    (newer_[i] == kNone ? newest_[set] : older_[newer_[i]]) = older_[i];
-    (older_[i] == kNone ? oldest_[set] : newer_[older_[i]]) = newer_[i];
+  void age_remove(std::uint32_t i, SetState& state) {
+    const Entry& entry = entries_[i];
+    (entry.newer == kNone ? state.newest : entries_[entry.newer].older) = entry.older;
+    (entry.older == kNone ? state.oldest : entries_[entry.older].newer) = entry.newer;
   }
-
-  void remove(std::uint32_t i) {
-    index_remove(i);
-    age_remove(i);
-    keys_[i] = kEmpty;
-    --size_;
-    std::uint32_t& free_from = free_from_[set_at(i)];
-    free_from = std::min(free_from, i - set_at(i) * ways_);
+  // The oldest is the newest from now on.
+  void renew_oldest(SetState& state) {
+    const std::uint32_t i = state.oldest;
+    if (state.newest == i) return;
+    Entry& entry = entries_[i];
+    state.oldest = entry.newer;
+    entries_[entry.newer].older = kNone;
+    entries_[state.newest].newer = i;
+    entry.newer = kNone;
+    entry.older = state.newest;
+    state.newest = i;
   }
-
-  // The first free way; those before free_from_ are taken.
-  [[nodiscard]] std::uint32_t free_way(std::uint32_t set) {
-    std::uint32_t& way = free_from_[set];
-    for (; way < ways_; ++way) {
-      if (keys_[set * ways_ + way] == kEmpty) return set * ways_ + way;
-    }
-    return kNone;
-  }
-
-  [[nodiscard]] std::uint32_t victim(std::uint32_t set) {
-    if (by_age()) return oldest_[set];
-    if (policy_ == Replacement::Plru) return set * ways_ + plru_victim(trees_[set]);
-    random_ ^= random_ << 13;
-    random_ ^= random_ >> 7;
-    random_ ^= random_ << 17;
-    return set * ways_ + static_cast<std::uint32_t>(random_ % ways_);
+  [[gnu::noinline]] void renew_any(std::uint32_t i) {
+    SetState& state = set_states_[set_at(i)];
+    age_remove(i, state);
+    age_add(i, state);
   }
 
   void touch(std::uint32_t i) {
     if (last_ == i) return;
     last_ = i;
     if (policy_ == Replacement::Lru) {
-      if (newer_[i] == kNone) return;
-      age_remove(i);
-      age_add(i);
+      if (entries_[i].newer != kNone) renew_any(i);
     } else if (policy_ == Replacement::Plru) {
-      plru_touch(trees_[set_at(i)], i - set_at(i) * ways_);
+      plru_touch(set_states_[set_at(i)].tree, i - set_at(i) * ways_);
     }
+  }
+
+  // --- Ways
+
+  [[gnu::noinline]] Place place_for_any(std::uint64_t key, std::uint32_t of_set) {
+    const std::uint32_t base = of_set * ways_;
+    missed_ = kEmpty;
+    if (const std::uint32_t i = find_way(key, base); i != kNone) {
+      touch(i);
+      return {&data_[i], Before::SameKey};
+    }
+    SetState& state = set_states_[of_set];
+    const bool full = state.free_from == ways_;
+    if (full && by_age()) return {&data_[replace_oldest(key, base, state)], Before::Victim};
+    const std::uint32_t i = full ? put_out_unaged(base, state) : take_free(base, state);
+    put_in(i, key, base);
+    return {&data_[i], full ? Before::Victim : Before::Nothing};
+  }
+
+  std::uint32_t replace_oldest(std::uint64_t key, std::uint32_t base, SetState& state) {
+    const std::uint32_t i = state.oldest;
+    renew_oldest(state);
+    index_remove(i, base);
+    put_in(i, key, base);
+    return i;
+  }
+  void put_in(std::uint32_t i, std::uint64_t key, std::uint32_t base) {
+    entries_[i].key = key;
+    index_add(i, key, base);
+    last_ = i;
+  }
+
+  void note_missed(std::uint64_t key, std::uint64_t set) {
+    missed_ = key;
+    missed_in_ = set_of(set);
+  }
+
+  void remove(std::uint32_t i) {
+    const std::uint32_t base = set_at(i) * ways_;
+    SetState& state = set_states_[set_at(i)];
+    index_remove(i, base);
+    if (by_age()) age_remove(i, state);
+    entries_[i].key = kEmpty;
+    --size_;
+    state.free_from = std::min(state.free_from, i - base);
+  }
+
+  // The first free way of a set that has one.
+  [[gnu::noinline]] std::uint32_t take_free(std::uint32_t base, SetState& state) {
+    const std::uint32_t way = state.free_from;
+    do ++state.free_from;
+    while (state.free_from < ways_ && entries_[base + state.free_from].key != kEmpty);
+    ++size_;
+    if (by_age()) age_add(base + way, state);
+    if (policy_ == Replacement::Plru) plru_touch(state.tree, way);
+    return base + way;
+  }
+
+  // Random and Plru: the victim, which is no longer in the index.
+  [[gnu::noinline]] std::uint32_t put_out_unaged(std::uint32_t base, SetState& state) {
+    std::uint32_t way = 0;
+    if (policy_ == Replacement::Plru) {
+      way = plru_victim(state.tree);
+      plru_touch(state.tree, way);
+    } else {
+      random_ ^= random_ << 13;
+      random_ ^= random_ >> 7;
+      random_ ^= random_ << 17;
+      way = static_cast<std::uint32_t>(random_ % ways_);
+    }
+    index_remove(base + way, base);
+    return base + way;
   }
 
   // A node's bit says which half was used longer ago: node 1 is the root, 2n and 2n+1 its children; up to 64 ways.
@@ -243,18 +325,16 @@ class TlbArray {
   std::uint32_t sets_;
   std::uint32_t ways_;
   Replacement policy_;
-  std::vector<std::uint64_t> keys_;
-  std::vector<Data> data_;                // one more than keys, so that place 0 is always there
-  std::vector<std::uint32_t> free_from_;  // by set
-  std::vector<std::uint64_t> trees_;      // Plru, by set
-  std::vector<std::uint32_t> newer_;      // Lru and Fifo, by entry
-  std::vector<std::uint32_t> older_;
-  std::vector<std::uint32_t> newest_;  // by set
-  std::vector<std::uint32_t> oldest_;
+  std::vector<Entry> entries_;
+  std::vector<Data> data_;  // one more than entries, so that place 0 is always there
+  std::vector<SetState> set_states_;
   std::vector<std::uint32_t> index_;
+  std::size_t index_mask_ = 0;  // 0: there is no index
   unsigned index_shift_ = 0;
   std::uint64_t random_ = 0x9E3779B97F4A7C15;
   std::uint32_t last_ = kNone;
+  std::uint64_t missed_ = kEmpty;  // a key that is not there, in this set
+  std::uint32_t missed_in_ = 0;
   std::size_t size_ = 0;
 };
 

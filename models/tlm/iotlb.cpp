@@ -7,21 +7,6 @@ namespace iommu::sim {
 Iotlb::Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config)
     : sc_module(name), config_(config), array_(config.array), ports_(config.ports) {}
 
-// The usual case calls nothing, which saves registers: the page of the look-up before, and a port free.
-IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) {
-  const core::Tick from = std::max(now, occupied_until_);
-  const core::IotlbEntry* last = array_.find_last(tag, input);
-  if (last == nullptr || last->ready_at > from + config_.latency || !ports_.take_at_once(from, config_.cycle)) {
-    return lookup_anywhere(tag, input, from, walk_under_way);
-  }
-  core::IotlbCounters& counters = array_.counters;
-  ++counters.lookups;
-  ++counters.hits;
-  ++counters.hits_by_level[last->mapping.level];
-  const core::Tick looked_up = from + config_.latency;
-  return {IotlbAnswer::Kind::Hit, from, looked_up, looked_up, last->mapping, array_.last_found()};
-}
-
 inline IotlbHit Iotlb::count_again(core::IotlbRef ref, core::Tick start) {
   core::IotlbCounters& counters = array_.counters;
   ++counters.lookups;
@@ -42,8 +27,14 @@ IotlbHit Iotlb::hit_later(core::IotlbRef ref, core::Tick now) {
   return count_again(ref, ports_.reserve(now, config_.cycle));
 }
 
-IotlbAnswer Iotlb::lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from, bool walk_under_way) {
-  const core::Tick start = ports_.reserve(from, config_.cycle);
+// From its start on.
+inline core::Tick Iotlb::take_port(core::Tick now) {
+  const core::Tick from = std::max(now, occupied_until_);
+  return ports_.take_at_once(from, config_.cycle) ? from : wait_for_port(from);
+}
+
+IotlbAnswer Iotlb::lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) {
+  const core::Tick start = take_port(now);
   const core::Tick looked_up = start + config_.latency;
   core::IotlbCounters& counters = array_.counters;
   ++counters.lookups;
@@ -59,6 +50,14 @@ IotlbAnswer Iotlb::lookup_anywhere(core::RequesterId tag, core::Address input, c
   ++counters.hits;
   ++counters.hits_by_level[entry->mapping.level];
   return {IotlbAnswer::Kind::Hit, start, looked_up, looked_up, entry->mapping, array_.last_found()};
+}
+
+IotlbMiss Iotlb::miss(core::RequesterId tag, core::Address input, core::Tick now) {
+  if (!array_.misses(tag, input)) return {};
+  const core::Tick start = take_port(now);
+  ++array_.counters.lookups;
+  ++array_.counters.misses;
+  return {start, start + config_.latency};
 }
 
 std::optional<core::Mapping> Iotlb::peek(core::RequesterId tag, core::Address input) const {

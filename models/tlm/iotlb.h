@@ -35,10 +35,22 @@ struct IotlbHit {
   core::Tick looked_up = 0;
 };
 
+/// One look-up that found nothing, between these times; none(): it found something, or is not known to be a miss, and
+/// nothing has happened.
+struct IotlbMiss {
+  static constexpr core::Tick kNone = ~core::Tick{0};
+  core::Tick start = kNone;
+  core::Tick looked_up = 0;
+  [[nodiscard]] bool none() const { return start == kNone; }
+};
+
 class IotlbIf : public virtual sc_core::sc_interface {
  public:
   /// Looks up at time `now`. `walk_under_way` says that a walk for this page is running: a miss then counts as merged.
   virtual IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) = 0;
+  /// The same for a page that is likely not there, and whose walk nobody has under way. When it is none, lookup() has the
+  /// answer.
+  virtual IotlbMiss miss(core::RequesterId tag, core::Address input, core::Tick now) = 0;
   /// A look-up at time `now` of a page that an earlier one has answered with this entry, without a search. When it is no
   /// hit, lookup() has the answer.
   virtual IotlbHit hit_again(core::IotlbRef, core::Tick) { return {}; }
@@ -67,6 +79,7 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   Iotlb(sc_core::sc_module_name name, const IotlbModuleConfig& config);
 
   IotlbAnswer lookup(core::RequesterId tag, core::Address input, core::Tick now, bool walk_under_way) override;
+  IotlbMiss miss(core::RequesterId tag, core::Address input, core::Tick now) override;
   IotlbHit hit_again(core::IotlbRef entry, core::Tick now) override;
   [[nodiscard]] std::optional<core::Mapping> peek(core::RequesterId tag, core::Address input) const override;
   void fill(core::RequesterId tag, core::Address input, const core::Mapping& mapping, core::Tick ready_at) override;
@@ -82,10 +95,11 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   }
 
  private:
+  // Not inlined, so that the usual case, a port that is free, stays small where it is.
+  [[gnu::noinline]] core::Tick wait_for_port(core::Tick now) { return ports_.reserve(now, config_.cycle); }
+  core::Tick take_port(core::Tick now);
   [[gnu::noinline]] IotlbHit hit_later(core::IotlbRef ref, core::Tick now);
   IotlbHit count_again(core::IotlbRef ref, core::Tick start);
-  [[gnu::noinline]] IotlbAnswer lookup_anywhere(core::RequesterId tag, core::Address input, core::Tick from,
-                                                bool walk_under_way);
 
   IotlbModuleConfig config_;
   core::IotlbArray array_;

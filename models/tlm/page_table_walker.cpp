@@ -10,6 +10,7 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
     : sc_module(name),
       memory("memory"),
       config_(config),
+      kernel_time_(*this),
       cache_(config.cache),
       slots_(config.slots),
       initiator_(memory, ReadEnded{this}) {
@@ -28,6 +29,8 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
 }
 
 PageTableWalker::~PageTableWalker() = default;
+
+void PageTableWalker::end_of_elaboration() { bound_memory_ = memory.operator->(); }
 
 ::tlm::tlm_sync_enum PageTableWalker::backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase,
                                                sc_core::sc_time& delay) {
@@ -50,13 +53,17 @@ void PageTableWalker::fill_cache(Active& active) {
 }
 
 void PageTableWalker::read_ended(Active& active, core::Tick at) {
-  entry_arrived(active, active.slot->is_response_ok(), active.slot->words[0], at, active.slot->extension.wait);
+  const core::Tick waited = active.slot->extension.wait;
+  charge_read(*active.job, active.walk.level(), at - active.mark - waited, waited);
+  active.mark = at;
+  active.walk.give(active.slot->is_response_ok(), active.slot->words[0]);
+  active.fill_pending = caching_ && !active.walk.done();
   active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
   queue_.push(active.walk.done() ? at : at + config_.level_overhead, &active);
 }
 
 void PageTableWalker::walk(WalkJob& job, WalkClient& client) {
-  Active& active = take_active(job, &client);
+  Active& active = take_active(job, client);
   active.slot = &pool_.take();
   active.slot->user = &active;
   active.arrival = now_ticks();
@@ -97,7 +104,12 @@ void PageTableWalker::start(Active& active) {
   const core::Tick now = now_ticks();
   active.job->start = now;
   active.job->stages->charge(core::Stage::WalkSlotWait, now - active.arrival);
-  begin(active, now);
+  // Looks into the caches. The walk may be over then.
+  active.mark = now + config_.cache_latency;
+  if (caching_) {
+    active.job->stages->charge(core::Stage::WalkCache, config_.cache_latency);
+    if (const auto known = cache_.find(active.job->space, active.job->input)) active.walk.skip_to(*known);
+  }
   active.next = active.walk.done() ? Active::Next::Finish : Active::Next::Read;
   queue_.push(active.walk.done() ? active.mark : active.mark + config_.level_overhead, &active);
   active.client->walk_started(*active.job);
@@ -172,16 +184,21 @@ void PageTableWalker::invalidate(const core::TranslationScope& scope) {
   cache_.invalidate(scope);
   const bool structures = !(scope.kind == core::TranslationScope::Kind::Pages && scope.leaf_only);
   if (!structures) return;
+  const auto concerns = [&scope](const WalkJob& job) {
+    return scope.kind == core::TranslationScope::Kind::Global || job.space.domain == scope.domain;
+  };
   for (Active* active : running_) {
-    if (active->replied) continue;
-    if (scope.kind == core::TranslationScope::Kind::Global || active->job->space.domain == scope.domain)
-      active->stale = true;
+    if (!active->replied && concerns(*active->job)) active->stale = true;
+  }
+  for (Blocking* walk = blocking_; walk != nullptr; walk = walk->next) {
+    if (concerns(*walk->job)) walk->stale = true;
   }
 }
 
 void PageTableWalker::clear() {
   cache_.invalidate({});
   for (Active* active : running_) active->stale = true;
+  for (Blocking* walk = blocking_; walk != nullptr; walk = walk->next) walk->stale = true;
 }
 
 }  // namespace iommu::sim

@@ -12,9 +12,9 @@
 #include <memory>
 #include <vector>
 
+#include "models/core/plain_walk.h"
 #include "models/core/resource.h"
 #include "models/core/stages.h"
-#include "models/core/walk.h"
 #include "models/core/walk_cache.h"
 #include "models/tlm/nb_initiator.h"
 #include "models/tlm/socket_width.h"
@@ -89,6 +89,8 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   PageTableWalker(sc_core::sc_module_name name, const WalkerConfig& config);
   ~PageTableWalker() override;
 
+  void end_of_elaboration() override;
+
   void walk_blocking(WalkJob& job, sc_core::sc_time& delay) override;
   void walk(WalkJob& job, WalkClient& client) override;
   void invalidate(const core::TranslationScope& scope) override;
@@ -106,6 +108,7 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
 
  private:
   struct Active;
+  struct Blocking;
   struct ReadEnded {
     PageTableWalker* walker;
     void operator()(::tlm::tlm_generic_payload& payload, core::Tick at) const;
@@ -113,10 +116,9 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
 
   ::tlm::tlm_sync_enum backward(::tlm::tlm_generic_payload& payload, ::tlm::tlm_phase& phase, sc_core::sc_time& delay);
   [[nodiscard]] static std::uint64_t region_of(const WalkJob& job);
-  void begin(Active& active, core::Tick now);
+  void charge_read(WalkJob& job, unsigned level, core::Tick took, core::Tick waited);
   void read_ended(Active& active, core::Tick at);
-  void entry_arrived(Active& active, bool readable, std::uint64_t entry, core::Tick at, core::Tick waited);
-  [[gnu::noinline]] void fill_cache(Active& active);
+  void fill_cache(Active& active);
   void start(Active& active);
   void handle(Active& active);
   void finish(Active& active);
@@ -127,7 +129,7 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void start_waiting();
   void run_due();
   [[gnu::noinline]] Active& make_active();
-  Active& take_active(WalkJob& job, WalkClient* client);
+  Active& take_active(WalkJob& job, WalkClient& client);
   void release_active(Active& active);
 
   // LT. Where paging entries can be read directly, and how long a read takes.
@@ -135,23 +137,42 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
     core::Address first;
     core::Address last_entry;    // the last entry's distance from `first`
     const unsigned char* bytes;  // of `first`
-    sc_core::sc_time latency;
+    core::Tick level;            // what an entry takes: the level's overhead and the read
+    sc_core::sc_time level_time;
   };
-  [[gnu::noinline]] void prepare_reads(Active& active);
-  [[gnu::always_inline]] inline void read_by_transaction(Active& active, core::Address address,
-                                                         sc_core::sc_time& delay);
+  [[gnu::always_inline]] inline core::Tick walk_granted(WalkJob& job, sc_core::sc_time& delay, core::Tick now);
+  [[gnu::noinline]] core::Tick walk_on(WalkJob& job, sc_core::sc_time& delay, core::Tick now, core::WalkStart start);
+  core::Tick walk_from_top(WalkJob& job, sc_core::sc_time& delay, core::Tick now);
+  [[gnu::always_inline]] inline void read_plain(core::PlainWalk& walk, Blocking& reads);
+  [[nodiscard]] static core::Walk full_walk(const WalkJob& job, const core::WalkStart& start);
+  void give_in_full(core::Walk& walk, const Blocking& reads, bool readable, std::uint64_t entry);
+  [[gnu::noinline]] void read_in_full(core::Walk walk, Blocking& reads);
+  void fill_cache(const Blocking& reads, const core::WalkStart& start);
+  void forget_blocking(const Blocking& reads);
+  [[gnu::always_inline]] inline bool read_entry(Blocking& reads, core::Address address, unsigned level,
+                                                std::uint64_t& entry);
+  [[gnu::always_inline]] inline bool read_by_transaction(Blocking& reads, core::Address address, unsigned level,
+                                                         std::uint64_t& entry);
+  [[gnu::noinline]] AccessSlot* make_entry_slot();
+  AccessSlot* take_entry_slot();
+  [[gnu::noinline]] void wait_for_slot(WalkJob& job, sc_core::sc_time& delay, core::Tick wait);
   [[nodiscard]] const Grant* grant_of(core::Address address);
-  [[gnu::noinline]] void keep_grant(core::Address address, core::Tick latency);
+  [[gnu::noinline]] void keep_grant(core::Address address, core::Tick took);
   void withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last);
   [[gnu::noinline]] core::Tick region_free(const WalkJob& job, core::Tick now);
 
   WalkerConfig config_;
+  KernelTime kernel_time_;
+  ::tlm::tlm_blocking_transport_if<>* bound_memory_ =
+      nullptr;  // what the socket is bound to: it looks for it in every call
   sc_core::sc_time cache_latency_time_;
   sc_core::sc_time level_overhead_time_;
   std::vector<Grant> grants_;  // dmi only; the one used last is the first
   bool caching_ = false;       // some level has a cache; their look-up may take no time
   core::WalkCache cache_;
-  core::Resource slots_;  // LT
+  core::Resource slots_;                  // LT
+  Blocking* blocking_ = nullptr;          // LT, with caches: the walks under way, a list
+  std::vector<AccessSlot*> entry_slots_;  // LT: of the pool, ready to read an entry, in no walk's use
   AccessPool pool_;
   NbInitiator<decltype(memory), ReadEnded> initiator_;
   TimedQueue<Active*> queue_;

@@ -151,8 +151,9 @@ void TranslationUnit::invalidate(const core::ContextScope& scope) {
     piece->stale = true;
     if (piece->held) release_held(*piece);  // translated anew while the others are waited for
   }
-  for (SimpleWalk* walk : simple_walks_) {
-    walk->stale = walk->stale || scope.covers(walk->job.space.domain, walk->requester);
+  for (std::size_t i = 0; i < simple_walks_open_; ++i) {
+    SimpleWalk& walk = *simple_walks_[i];
+    walk.stale = walk.stale || scope.covers(walk.job.space.domain, walk.requester);
   }
   withdraw_dmi(0, ~core::Address{0});
 }
@@ -169,9 +170,10 @@ void TranslationUnit::invalidate(const core::TranslationScope& scope) {
       if (piece->held) release_held(*piece);
     }
   }
-  for (SimpleWalk* walk : simple_walks_) {
-    const core::Address page = walk->job.input & ~(core::kPageBytes - 1);
-    walk->stale = walk->stale || scope.covers(walk->job.space.domain, page, core::kPageBytes);
+  for (std::size_t i = 0; i < simple_walks_open_; ++i) {
+    SimpleWalk& walk = *simple_walks_[i];
+    const core::Address page = walk.job.input & ~(core::kPageBytes - 1);
+    walk.stale = walk.stale || scope.covers(walk.job.space.domain, page, core::kPageBytes);
   }
   const bool pages = scope.kind == core::TranslationScope::Kind::Pages;
   withdraw_dmi(pages ? scope.first : 0, pages ? scope.last : ~core::Address{0});

@@ -109,7 +109,8 @@ bool TranslationUnit::goes_early(Piece& piece) {
   note_outcome(piece);
   Transaction& transaction = *piece.transaction;
   if (piece.flow.used_table() && is_simple(*transaction.payload, transaction.extension)) {
-    known_->remember(piece.flow.request(), piece.flow.mapping(), piece.entry, known_->epoch);
+    known_->remember(piece.flow.request(), piece.flow.mapping().permissions, piece.flow.host_address(), piece.entry,
+                     known_->epoch);
   }
   ++transaction.begun;
   prepare_downstream(piece);

@@ -71,12 +71,15 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
 // All checks are known to be passed, if the IOTLB still says the same.
 void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                 sc_core::sc_time& delay, const core::AddressSpace& space, KnownPage& known) {
-  const core::Address address = payload.get_address();
+  const core::Request request = simple_request(payload, extension);
   const core::Tick arrival = kernel_time_.now(delay);
-  const core::Address host = known.output_page | (address & (core::kPageBytes - 1));
-  const IotlbAnswer answer = iotlb->lookup(space.tag, address, arrival + config_.context_latency, false);
+  const core::Tick from = arrival + config_.context_latency;
+  const IotlbMiss miss = bound_iotlb_->miss(space.tag, request.address, from);
+  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, space, miss);
+  const IotlbAnswer answer = bound_iotlb_->lookup(space.tag, request.address, from, false);
+  const core::Address host = known.output_page | (request.address & (core::kPageBytes - 1));
   const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
-                        answer.mapping.output(address) == host;
+                        answer.mapping.output(request.address) == host;
   if (!as_known) return run_answered(port, payload, extension, delay, arrival, space, answer);
   known.entry = answer.entry;
   pass_simple(payload, extension, delay, arrival, answer, host);
@@ -85,10 +88,14 @@ void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, D
 // A page that the requester has not accessed like this, or that something has changed for since.
 void TranslationUnit::run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                   sc_core::sc_time& delay) {
-  const core::AddressSpace* space = find_space(simple_request(payload, extension));
+  const core::Request request = simple_request(payload, extension);
+  const core::AddressSpace* space = find_space(request);
   if (space == nullptr) return run_in_full(port, payload, delay);
   const core::Tick arrival = kernel_time_.now(delay);
-  const IotlbAnswer answer = iotlb->lookup(space->tag, payload.get_address(), arrival + config_.context_latency, false);
+  const core::Tick from = arrival + config_.context_latency;
+  const IotlbMiss miss = bound_iotlb_->miss(space->tag, request.address, from);
+  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, *space, miss);
+  const IotlbAnswer answer = bound_iotlb_->lookup(space->tag, request.address, from, false);
   run_answered(port, payload, extension, delay, arrival, *space, answer);
 }
 
@@ -96,15 +103,17 @@ void TranslationUnit::run_unknown(int port, ::tlm::tlm_generic_payload& payload,
 void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                    sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
                                    const IotlbAnswer& answer) {
-  if (answer.kind == IotlbAnswer::Kind::Miss)
-    return walk_simple(port, payload, extension, delay, arrival, space, answer);
   const core::Request request = simple_request(payload, extension);
+  if (answer.kind == IotlbAnswer::Kind::Miss) {
+    const IotlbMiss miss{answer.start, answer.looked_up};
+    return walk_simple(port, payload, extension, delay, request, arrival, space, miss);
+  }
   const core::Address host = answer.mapping.output(request.address);
   if (!space.permits(answer.mapping.permissions, request.wanted(), false) ||
       front_end_->check_output(request, &space, host)) {
-    return go_on_in_full(port, payload, delay, arrival, space, answer, nullptr);
+    return go_on_answered(port, payload, delay, arrival, space, answer);
   }
-  known_->remember(request, answer.mapping, answer.entry, known_->epoch);
+  known_->remember(request, answer.mapping.permissions, host, answer.entry, known_->epoch);
   pass_simple(payload, extension, delay, arrival, answer, host);
 }
 
@@ -119,190 +128,53 @@ core::Request TranslationUnit::simple_request(const ::tlm::tlm_generic_payload& 
 }
 
 // What comes before the IOTLB, when all of it is passed: the space, or nullptr with nothing done.
-const core::AddressSpace* TranslationUnit::find_space(const core::Request& request) {
-  if (front_end_->gate(request).kind != core::Gate::Kind::Translate) return nullptr;
+inline const core::AddressSpace* TranslationUnit::find_space(const core::Request& request) {
   const core::AddressSpace* space = context_cache_.peek(request.requester);
-  if (space == nullptr || space->pass_through || front_end_->check_input(request, *space)) return nullptr;
-  return context_cache_.find(request.requester);
+  if (space == nullptr || space->pass_through || !front_end_->passes(request, *space)) return nullptr;
+  context_cache_.use(request.requester);
+  return space;
 }
 
-void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                  sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
-                                  const IotlbAnswer& answer) {
-  const core::Request request = simple_request(payload, extension);
+inline TranslationUnit::SimpleWalk& TranslationUnit::begin_simple_walk() {
+  if (simple_walks_open_ == simple_walks_.size()) add_simple_walk();
+  return *simple_walks_[simple_walks_open_++];
+}
+
+void TranslationUnit::add_simple_walk() { simple_walks_.push_back(std::make_unique<SimpleWalk>()); }
+
+// Others that came later are still waiting for memory.
+void TranslationUnit::end_earlier_walk(const SimpleWalk& walk) {
+  const auto place = std::find_if(simple_walks_.begin(), simple_walks_.end(),
+                                  [&walk](const std::unique_ptr<SimpleWalk>& other) { return other.get() == &walk; });
+  std::swap(*place, simple_walks_[simple_walks_open_]);
+}
+
+inline void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                         sc_core::sc_time& delay, const core::Request& request, core::Tick arrival,
+                                         const core::AddressSpace& space, const IotlbMiss& miss) {
   const std::uint64_t epoch = known_->epoch;
   extension.clear_report();
-  charge_look_ups(extension.stages, arrival, answer);
-  SimpleWalk walk;
+  charge_look_ups(extension.stages, arrival, IotlbHit{miss.start, miss.looked_up});
+  SimpleWalk& walk = begin_simple_walk();
   WalkJob& job = walk.job;
   job.space = space;
   job.input = request.address;
   job.wanted = request.wanted();
   job.stages = &extension.stages;
   walk.requester = request.requester;
-  simple_walks_.push_back(&walk);
-  add_look_ups(delay, answer.ready - arrival);
-  walker->walk_blocking(job, delay);
-  // Others that came later may still be waiting for memory.
-  if (simple_walks_.back() != &walk)
-    std::swap(*std::find(simple_walks_.begin(), simple_walks_.end(), &walk), simple_walks_.back());
-  simple_walks_.pop_back();
+  walk.stale = false;
+  add_look_ups(delay, miss.looked_up - arrival);
+  bound_walker_->walk_blocking(job, delay);
   const core::Mapping* mapping = std::get_if<core::Mapping>(&job.outcome);
-  if (walk.stale || mapping == nullptr ||
-      front_end_->check_output(request, &job.space, mapping->output(request.address))) {
-    go_on_in_full(port, payload, delay, arrival, job.space, answer, &walk);
-    return;
-  }
-  iotlb->fill(job.space.tag, request.address, *mapping, job.end);
-  known_->remember(request, *mapping, {}, epoch);
-  access_simple(payload, extension, delay, mapping->output(request.address), job.end,
-                core::walk_outcome(job.entries_read));
-}
-
-// What is neither simple nor refused: a record for the whole and one for each page.
-void TranslationUnit::run_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
-  if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) {
-    payload.set_response_status(::tlm::TLM_OK_RESPONSE);
-    return;
-  }
-  if (refuse(payload) != nullptr) {
-    payload.set_response_status(::tlm::TLM_BURST_ERROR_RESPONSE);
-    return;
-  }
-  Transaction& transaction = *take_transaction(payload, port, now_ticks(delay));
-  core::Tick at = transaction.end;
-  for (Piece* piece : transaction.pieces) {
-    begin_piece(*piece, at);
-    at = run_blocking(*piece);
-  }
-  conclude_blocking(transaction, delay);
-}
-
-void TranslationUnit::conclude_blocking(Transaction& transaction, sc_core::sc_time& delay) {
-  finish_transaction(transaction);
-  delay = delay_until(transaction.end);
-  release(transaction);
-}
-
-// It is not as simple as it seemed: goes on with a record of what has been found, from the IOTLB's answer on or from the
-// end of its walk.
-void TranslationUnit::go_on_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay,
-                                    core::Tick arrival, const core::AddressSpace& space, const IotlbAnswer& answer,
-                                    const SimpleWalk* walk) {
-  core::StageTimes spent;
-  if (walk != nullptr) spent = *walk->job.stages;
-  Transaction& transaction = *take_transaction(payload, port, arrival);
-  Piece& piece = *transaction.pieces.front();
-  enter_flight(piece);
-  piece.flow.start_resolved(space);
-  if (walk == nullptr) {
-    piece.stages.charge(core::Stage::ContextCache, config_.context_latency);
-    piece.at += config_.context_latency;
-    take_answer(piece, answer);
-  } else {
-    piece.stages = spent;
-    piece.at = walk->job.end;
-    piece.walking = true;
-    piece.stale = walk->stale;
-    piece.job = walk->job;
-    piece.flow.walked(walk->job.outcome);
-  }
-  run_blocking(piece);
-  conclude_blocking(transaction, delay);
-}
-
-// --- All others
-
-// One page's part, which has begun; returns when its translation was there, which is when the next part begins.
-core::Tick TranslationUnit::run_blocking(Piece& piece) {
-  using Need = core::TranslationFlow::Need;
-  for (;;) {
-    while (piece.flow.need() != Need::Done) step_blocking(piece);
-    // Only a memory that waits inside b_transport lets an invalidation come in between.
-    if (!piece.stale) break;
-    restart(piece, piece.at);
-  }
-  if (piece.walking && piece.flow.route() != core::TranslationFlow::Route::Blocked) {
-    iotlb->fill(piece.flow.space().tag, piece.flow.request().address, piece.flow.mapping(), piece.at);
-  }
-  if (config_.in_order) order_delivery(piece);
-  no_longer_in_flight(piece);
-  note_outcome(piece);
-  const core::Tick translated = piece.at;
-  if (piece.flow.route() != core::TranslationFlow::Route::Memory) return translated;
-  prepare_downstream(piece);
-  sc_core::sc_time delay = delay_until(piece.at);
-  ++downstream_[piece.epoch].open;
-  memory->b_transport(*piece.slot, delay);
-  --downstream_[piece.epoch].open;
-  downstream_ended(piece, now_ticks(delay));
-  return translated;
-}
-
-void TranslationUnit::take_answer(Piece& piece, const IotlbAnswer& answer) {
-  piece.stages.charge(core::Stage::IotlbPortWait, answer.start - piece.at);
-  piece.stages.charge(core::Stage::Iotlb, answer.looked_up - answer.start);
-  piece.stages.charge(core::Stage::MergeWait, answer.ready - answer.looked_up);
-  piece.at = answer.ready;
-  if (answer.kind == IotlbAnswer::Kind::Miss) {
-    piece.flow.translation_missing();
-  } else {
-    piece.merged = answer.kind == IotlbAnswer::Kind::Merged;
-    piece.flow.translation_found(answer.mapping);
-  }
-}
-
-void TranslationUnit::step_blocking(Piece& piece) {
-  using Need = core::TranslationFlow::Need;
-  core::TranslationFlow& flow = piece.flow;
-  switch (flow.need()) {
-    case Need::ContextLookup: {
-      piece.stages.charge(core::Stage::ContextCache, config_.context_latency);
-      piece.at += config_.context_latency;
-      const core::AddressSpace* space = context_cache_.find(flow.request().requester);
-      if (space != nullptr) {
-        flow.context_found(*space);
-      } else {
-        flow.context_missing();
-      }
-      break;
-    }
-    case Need::ContextRead: {
-      if (piece.slot == nullptr) piece.slot = &pool_.take();
-      begin_context_read(piece, *piece.slot);
-      sc_core::sc_time delay = delay_until(piece.at);
-      structures->b_transport(*piece.slot, delay);
-      context_read_ended(piece, now_ticks(delay));
-      flow.context_read(piece.slot->result());
-      if (flow.has_space() && !piece.stale) {
-        context_cache_.fill(flow.request().requester, flow.space());
-        known_->forget();  // another context may have gone
-      }
-      break;
-    }
-    case Need::IotlbLookup: {
-      if (config_.in_order) order_look_up(piece);
-      take_answer(piece, iotlb->lookup(flow.space().tag, flow.request().address, piece.at, false));
-      break;
-    }
-    case Need::Walk:
-      piece.walking = true;
-      piece.job.space = flow.space();
-      piece.job.input = flow.request().address;
-      piece.job.wanted = flow.request().wanted();
-      piece.job.zero_length = flow.request().zero_length;
-      piece.job.stages = &piece.stages;
-      {
-        sc_core::sc_time delay = delay_until(piece.at);
-        walker->walk_blocking(piece.job, delay);
-      }
-      piece.at = piece.job.end;
-      if (config_.in_order) upstream_of(piece).look_ups_from = piece.job.start;
-      flow.walked(piece.job.outcome);
-      break;
-    case Need::Done:
-      break;
-  }
+  if (walk.stale || mapping == nullptr) return go_on_walked(port, payload, delay, arrival, walk);
+  const core::Address host = mapping->output(request.address);
+  if (front_end_->check_output(request, &job.space, host)) return go_on_walked(port, payload, delay, arrival, walk);
+  const core::Tick end = job.end;
+  bound_iotlb_->fill(job.space.tag, request.address, *mapping, end);
+  known_->remember(request, mapping->permissions, host, {}, epoch);
+  const core::OutcomeClass outcome = core::walk_outcome(job.entries_read);
+  end_simple_walk(walk);
+  access_simple(payload, extension, delay, host, end, outcome);
 }
 
 }  // namespace iommu::sim

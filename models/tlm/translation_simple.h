@@ -46,4 +46,9 @@ inline void TranslationUnit::add_look_ups(sc_core::sc_time& delay, core::Tick to
   delay += known_->looked_up_time;
 }
 
+// LT: nearly always the walk that began last.
+inline void TranslationUnit::end_simple_walk(const SimpleWalk& walk) {
+  if (simple_walks_[--simple_walks_open_].get() != &walk) end_earlier_walk(walk);
+}
+
 }  // namespace iommu::sim

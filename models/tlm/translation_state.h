@@ -76,12 +76,11 @@ struct TranslationUnit::KnownPages {
 
   /// Registers, contexts or the context cache have changed.
   void forget() { ++epoch; }
-  void remember(const core::Request& request, const core::Mapping& mapping, const core::IotlbRef& entry,
-                std::uint64_t checked_in) {
+  void remember(const core::Request& request, core::Permissions permissions, core::Address host,
+                const core::IotlbRef& entry, std::uint64_t checked_in) {
     const std::uint64_t page = request.address >> core::kPageShift;
     const std::uint32_t by = who(request.requester, request.kind == core::AccessKind::Write);
-    place(page, by) = {
-        page, by, mapping.permissions, checked_in, mapping.output(request.address) & ~(core::kPageBytes - 1), entry};
+    place(page, by) = {page, by, permissions, checked_in, host & ~(core::kPageBytes - 1), entry};
   }
   [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {
     return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
@@ -89,7 +88,8 @@ struct TranslationUnit::KnownPages {
   [[nodiscard]] KnownPage& place(std::uint64_t page, std::uint32_t by) { return pages[(page + by * 37) % kPages]; }
 };
 
-/// LT: the walk of an access that has no Piece, which an invalidation can meet while memory waits.
+/// LT: the walk of an access that has no Piece, which an invalidation can meet while memory waits. They are used again and
+/// again: what no such access needs is never set.
 struct TranslationUnit::SimpleWalk {
   WalkJob job;
   core::RequesterId requester = 0;

@@ -50,6 +50,7 @@ TranslationUnit::~TranslationUnit() = default;
 
 void TranslationUnit::end_of_elaboration() {
   bound_iotlb_ = iotlb.operator->();
+  bound_walker_ = walker.operator->();
   bound_memory_ = memory.operator->();
 }
 

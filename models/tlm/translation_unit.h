@@ -167,11 +167,21 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[gnu::noinline]] void run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                       sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
                                       const IotlbAnswer& answer);
-  void walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension, sc_core::sc_time& delay,
-                   core::Tick arrival, const core::AddressSpace& space, const IotlbAnswer& answer);
+  [[gnu::always_inline]] inline void walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                                 sc_core::sc_time& delay, const core::Request& request,
+                                                 core::Tick arrival, const core::AddressSpace& space,
+                                                 const IotlbMiss& miss);
+  SimpleWalk& begin_simple_walk();
+  [[gnu::noinline]] void add_simple_walk();
+  void end_simple_walk(const SimpleWalk& walk);
+  [[gnu::noinline]] void end_earlier_walk(const SimpleWalk& walk);
   [[gnu::noinline]] void run_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
-  void go_on_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick arrival,
-                     const core::AddressSpace& space, const IotlbAnswer& answer, const SimpleWalk* walk);
+  void go_on_answered(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick arrival,
+                      const core::AddressSpace& space, const IotlbAnswer& answer);
+  [[gnu::noinline]] void go_on_walked(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay,
+                                      core::Tick arrival, const SimpleWalk& walk);
+  Transaction& take_resolved(int port, ::tlm::tlm_generic_payload& payload, core::Tick arrival,
+                             const core::AddressSpace& space);
   void conclude_blocking(Transaction& transaction, sc_core::sc_time& delay);
 
   // Order within a port (in_order only).
@@ -249,6 +259,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   KernelTime kernel_time_;
   // What the ports are bound to: they look for it in every call.
   IotlbIf* bound_iotlb_ = nullptr;
+  WalkerIf* bound_walker_ = nullptr;
   ::tlm::tlm_blocking_transport_if<>* bound_memory_ = nullptr;
   std::unique_ptr<core::FrontEnd> front_end_;
   std::unique_ptr<KnownPages> known_;  // LT, and AT's early hits
@@ -266,8 +277,10 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   std::vector<Piece*> free_pieces_;
   std::vector<std::unique_ptr<Transaction>> transactions_;
   std::vector<Transaction*> free_transactions_;
-  std::vector<Piece*> in_flight_;          // begun and not yet on their way to memory
-  std::vector<SimpleWalk*> simple_walks_;  // LT: walks under way of accesses without a Piece
+  std::vector<Piece*> in_flight_;  // begun and not yet on their way to memory
+  // LT: walks of accesses without a Piece, the first ones of which are under way.
+  std::vector<std::unique_ptr<SimpleWalk>> simple_walks_;
+  std::size_t simple_walks_open_ = 0;
   // AT: the walks under way or about to begin, and what each is of (walk_key()).
   std::vector<Piece*> walks_;
   std::vector<std::uint64_t> walk_keys_;

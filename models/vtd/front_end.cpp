@@ -91,6 +91,12 @@ std::optional<core::Fault> FrontEnd::check_input(const core::Request& request, c
   return std::nullopt;
 }
 
+bool FrontEnd::passes(const core::Request& request, const core::AddressSpace& space) const {
+  const bool plain = request.address_type == core::AddressType::Untranslated && !request.has_pasid;
+  return plain && !in_interrupt_range(request.address) && translation_on() && legacy_mode() && !space.pass_through &&
+         (request.address & ~core::low_mask(space.input_bits)) == 0;
+}
+
 std::optional<core::Fault> FrontEnd::check_output(const core::Request& request, const core::AddressSpace* space,
                                                   core::Address host) const {
   if (space != nullptr && in_interrupt_range(host)) {

@@ -38,6 +38,7 @@ class FrontEnd final : public core::FrontEnd {
                                                  const core::StructureRead& read) const override;
   [[nodiscard]] std::optional<core::Fault> check_input(const core::Request& request,
                                                        const core::AddressSpace& space) const override;
+  [[nodiscard]] bool passes(const core::Request& request, const core::AddressSpace& space) const override;
   [[nodiscard]] std::optional<core::Fault> check_output(const core::Request& request, const core::AddressSpace* space,
                                                         core::Address host) const override;
   [[nodiscard]] core::Fault fault(core::FaultCause cause, const core::AddressSpace& space) const override;

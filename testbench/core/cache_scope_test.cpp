@@ -195,6 +195,23 @@ TEST_CASE("IOTLB: pages of all sizes side by side, where they overlap the smalle
   CHECK(iotlb.size() == 0);
 }
 
+TEST_CASE("IOTLB: what find() would not find is a miss, at every size") {
+  IotlbArray iotlb({1, 8, Replacement::Lru});
+  CHECK(iotlb.misses(1, 0x1000));
+  iotlb.fill(1, mapping(0x1000, 1), 0);
+  CHECK_FALSE(iotlb.misses(1, 0x1FFF));
+  CHECK(iotlb.misses(1, 0x2000));
+  CHECK(iotlb.misses(2, 0x1000));
+  iotlb.fill(1, mapping(0x200000, 2), 0);
+  CHECK_FALSE(iotlb.misses(1, 0x3FFFFF));
+  CHECK(iotlb.misses(1, 0x400000));
+  CHECK_FALSE(iotlb.misses(1, 0x1000));
+  iotlb.fill(1, mapping(0x40000000, 3), 0);
+  CHECK_FALSE(iotlb.misses(1, 0x7FFFFFFF));
+  CHECK(iotlb.misses(1, 0x80000000));
+  CHECK(iotlb.counters.lookups == 0);
+}
+
 TEST_CASE("IOTLB: a piece serves its 4 KiB of the leaf and goes with the whole leaf") {
   for (const std::uint8_t level : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
     const Address leaf = 0x4000000000;

@@ -55,6 +55,7 @@ class FakeFrontEnd final : public core::FrontEnd {
     context_reads.push_back(structure);
     return context_steps.at(state.phase++);
   }
+  [[nodiscard]] bool passes(const core::Request&, const core::AddressSpace&) const override { return false; }
   [[nodiscard]] std::optional<core::Fault> check_input(const core::Request&, const core::AddressSpace&) const override {
     return input_fault;
   }

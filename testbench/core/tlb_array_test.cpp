@@ -182,6 +182,70 @@ TEST_CASE("find gives access to the data in place") {
   CHECK(*array.peek(1, 0) == 99);
 }
 
+TEST_CASE("a miss is no use of anything, and what is there is no miss") {
+  for (const std::uint32_t ways : {2u, 16u}) {
+    TlbArray<char> array(1, ways, Replacement::Lru);
+    victims(array, "AB");
+    CHECK(array.misses(key('C'), 0));
+    CHECK_FALSE(array.misses(key('A'), 0));
+    CHECK_FALSE(array.misses(key('B'), 0));
+    if (ways == 2) CHECK(victims(array, "C") == "A");
+  }
+  TlbArray<char> none(0, 0, Replacement::Lru);
+  CHECK(none.misses(key('A'), 0));
+}
+
+TEST_CASE("a key that was missed is put in once, whatever comes in between") {
+  for (const Replacement policy : {Replacement::Lru, Replacement::Fifo, Replacement::Plru}) {
+    for (const std::uint32_t ways : {2u, 16u}) {
+      INFO("policy " << static_cast<int>(policy) << ", " << ways << " ways");
+      // Two sets; key 1 stands in set 0, and is missed in set 1.
+      TlbArray<int> array(2, ways, policy);
+      for (std::uint32_t i = 0; i < ways; ++i) {
+        array.insert(1 + i, 0, 100);
+        array.insert(1001 + i, 1, 100);
+      }
+      CHECK(array.misses(1, 1));
+      CHECK_FALSE(array.insert(1, 0, 101));  // there already
+      CHECK(array.find(1, 1) == nullptr);
+      CHECK(array.insert(1, 1, 102));
+      CHECK_FALSE(array.insert(1, 1, 103));  // no longer missing
+      CHECK(*array.find(1, 0) == 101);
+      CHECK(*array.find(1, 1) == 103);
+      CHECK(array.size() == 2 * ways);
+      // Another one is put in first.
+      CHECK(array.misses(5000, 1));
+      CHECK(array.insert(5001, 1, 104));
+      CHECK(array.insert(5000, 1, 105));
+      CHECK_FALSE(array.insert(5000, 1, 106));
+      CHECK(array.size() == 2 * ways);
+      // The set has room again by then.
+      CHECK(array.misses(6000, 0));
+      const std::size_t erased = ways == 2 ? 1 : 2;
+      CHECK(array.erase_if([](std::uint64_t k, int) { return k == 1; }) == erased);
+      CHECK_FALSE(array.insert(6000, 0, 107));
+      CHECK(array.size() == 2 * ways - erased + 1);
+      CHECK(*array.find(6000, 0) == 107);
+    }
+  }
+}
+
+TEST_CASE("a key's place says what stood there") {
+  using Before = TlbArray<int>::Before;
+  TlbArray<int> array(1, 2, Replacement::Lru);
+  CHECK(array.place_for(1, 0).before == Before::Nothing);
+  *array.find(1, 0) = 10;
+  *array.place_for(2, 0).data = 20;
+  const auto same = array.place_for(1, 0);
+  CHECK(same.before == Before::SameKey);
+  CHECK(*same.data == 10);
+  const auto victim = array.place_for(3, 0);
+  CHECK(victim.before == Before::Victim);
+  CHECK(*victim.data == 20);
+  CHECK(array.find(2, 0) == nullptr);
+  CHECK(array.find(3, 0) == victim.data);
+}
+
 TEST_CASE("erased entries are not found, and come back when they are put in again") {
   TlbArray<char> array(1, 4, Replacement::Lru);
   victims(array, "ABCD");
@@ -232,6 +296,11 @@ class Naive {
   Naive(std::size_t sets, std::size_t ways, Replacement policy)
       : policy_(policy), sets_(sets, Set{std::vector<std::optional<std::pair<std::uint64_t, int>>>(ways), {}, {}}) {}
 
+  bool has(std::uint64_t key_, std::uint64_t set_) const {
+    const Set& set = sets_[set_ % sets_.size()];
+    return std::any_of(set.ways.begin(), set.ways.end(),
+                       [key_](const auto& way) { return way.has_value() && way->first == key_; });
+  }
   std::optional<int> find(std::uint64_t key_, std::uint64_t set_) {
     Set& set = sets_[set_ % sets_.size()];
     for (std::size_t way = 0; way < set.ways.size(); ++way) {
@@ -324,7 +393,9 @@ TEST_CASE("against a naive array: 20,000 random operations for each policy and s
       for (int i = 0; i < 20000 && same; ++i) {
         const std::uint64_t k = 1 + random.below(keys);
         const std::uint64_t operation = random.below(100);
-        if (operation < 50) {
+        if (operation < 15) {
+          same = array.misses(k, k) == !naive.has(k, k);
+        } else if (operation < 50) {
           const int* found = array.find(k, k);
           const auto expected = naive.find(k, k);
           same = (found != nullptr) == expected.has_value() && (found == nullptr || *found == *expected);

@@ -28,6 +28,7 @@ class TestMemory : public sc_core::sc_module {
   bool four_phases = false;
   bool says_dmi = false;    ///< transactions say that direct access would be granted
   bool grants = true;       ///< direct access, to whoever asks
+  Address grant_bytes = 0;  ///< of one grant of direct access, a power of two; 0: all of memory
   Tick direct_latency = 0;  ///< of reads; writes take 1 ns more
   std::uint64_t asked = 0;  ///< for direct access
   Tick request_phase = 0;   ///< four phases: from BEGIN_REQ to END_REQ
@@ -37,6 +38,7 @@ class TestMemory : public sc_core::sc_module {
   std::vector<std::uint8_t> bytes;
   std::uint64_t accesses = 0;
   std::function<void(Address, bool)> on_access;  ///< (address, write) before it is done
+  std::function<void(Address)> after_access;     ///< blocking: when it is done, before the call returns
 
   TestMemory(sc_core::sc_module_name name, std::size_t size) : sc_module(name), socket("socket"), bytes(size, 0) {
     socket.register_b_transport(this, &TestMemory::b_transport);
@@ -72,6 +74,7 @@ class TestMemory : public sc_core::sc_module {
   }
   void b_transport(int, tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
     access(payload);
+    if (after_access) after_access(payload.get_address());
     payload.set_dmi_allowed(says_dmi);
     delay += sim::to_sc_time(latency);
   }
@@ -124,14 +127,15 @@ class TestMemory : public sc_core::sc_module {
     }
     return n;
   }
-  bool get_direct_mem_ptr(int, tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
+  bool get_direct_mem_ptr(int, tlm::tlm_generic_payload& payload, tlm::tlm_dmi& dmi) {
     ++asked;
-    if (!grants) return false;
+    if (!grants || payload.get_address() >= bytes.size()) return false;
     dmi.set_read_latency(sim::to_sc_time(direct_latency));
     dmi.set_write_latency(sim::to_sc_time(direct_latency + 1'000));
-    dmi.set_start_address(0);
-    dmi.set_end_address(bytes.size() - 1);
-    dmi.set_dmi_ptr(bytes.data());
+    const Address first = grant_bytes == 0 ? 0 : payload.get_address() & ~(grant_bytes - 1);
+    dmi.set_start_address(first);
+    dmi.set_end_address(grant_bytes == 0 ? bytes.size() - 1 : first + grant_bytes - 1);
+    dmi.set_dmi_ptr(bytes.data() + first);
     dmi.allow_read_write();
     return true;
   }

@@ -220,6 +220,45 @@ TEST_CASE("an access that is known waits for a port, for an invalidation and for
   }
 }
 
+TEST_CASE("look-ups that miss take a port, wait for one and for an invalidation, and are counted") {
+  std::vector<Access> done;
+  RigConfig config;
+  config.iotlb.cycle = 3000;
+  config.unit.invalidation_busy = 500000;
+  core::IotlbCounters counters;
+  simulate(config, [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    for (const core::Address page : {0x400000u, 0x401000u, 0x402000u, 0x403000u}) {
+      rig.map(table, page, page - 0x200000, 1);
+    }
+    read(rig, 0x403000);  // the context and the upper tables are cached then
+    const core::IotlbCounters before = rig.iotlb.counters();
+    std::array<Access, 2> pair{access_to(0x400000), access_to(0x401000)};
+    for (Access& access : pair) rig.initiator.lt_ahead(access);
+    done.insert(done.end(), pair.begin(), pair.end());
+    wait(sim::to_sc_time(1'000'000));
+    rig.submit_and_wait({{0x22 | (std::uint64_t{6} << 16), 0}});
+    done.push_back(read(rig, 0x402000));
+    counters = rig.iotlb.counters();
+    counters.lookups -= before.lookups;
+    counters.misses -= before.misses;
+  });
+  REQUIRE(done.size() == 3);
+  // 1 context cache + 2 IOTLB + 1 walk cache + 52 leaf + 50 access.
+  CHECK(done[0].ended - done[0].issued == 106000);
+  CHECK(done[0].outcome == OutcomeClass::Walk1);
+  CHECK(done[1].ended - done[1].issued == 109000);
+  CHECK(done[1].stages.of(Stage::IotlbPortWait) == 3000);
+  CHECK(done[1].stages.of(Stage::Iotlb) == 2000);
+  CHECK(done[2].outcome == OutcomeClass::Walk1);
+  CHECK(done[2].stages.of(Stage::IotlbPortWait) > 300000);
+  CHECK(done[2].ended - done[2].issued == 106000 + done[2].stages.of(Stage::IotlbPortWait));
+  CHECK(counters.lookups == 3);
+  CHECK(counters.misses == 3);
+}
+
 TEST_CASE("an access that is known faults when memory refuses it, and an unplain one is not taken for it") {
   std::vector<Access> done;
   simulate({}, [&](Rig& rig) {
