@@ -121,6 +121,8 @@ TEST_CASE("parameters doubled: the device") {
       // With several places the gap is from start to start, and longer than an access.
       {{"device.a.outstanding=8"}, "device.a.gap_ns", "200", "400", kRate, 5.0, 2.5},
       {{"device.a.outstanding=8"}, "device.a.gap_ns", "200", "400", kLatency, 158.813, 158.813},
+      // What is left of 48.
+      {{}, "device.a.warmup_count", "16", "32", "/masters/a/requests", 32, 16},
       // From the tables' level 1 up nothing is read again, so more bytes only take the memory longer.
       {{}, "device.a.transfer_bytes", "64", "128", STAGE("downstream"), 77.5, 80.0},
   });

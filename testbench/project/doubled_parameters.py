@@ -14,7 +14,6 @@ LIMIT = "testbench/tlm/translation_order_limit_test.cpp"
 INVALIDATION = "testbench/tlm/translation_invalidation_test.cpp"
 MEMORY = "testbench/tlm/memory_test.cpp"
 CACHE = "testbench/tlm/memory_cache_test.cpp"
-HOST = "testbench/tlm/host_test.cpp"
 
 # Tests of whole scenarios say the parameter's name, with a device's or an IOMMU's in it.
 IN_SCENARIOS = {
@@ -22,23 +21,23 @@ IN_SCENARIOS = {
         iommu.*.context_cache.latency_cycles iommu.*.iotlb.sets iommu.*.iotlb.ways iommu.*.iotlb.ports iommu.*.iotlb.latency_cycles
         iommu.*.walk_cache.l2_entries iommu.*.walk_cache.l3_entries iommu.*.walk_cache.l4_entries iommu.*.walk_cache.l5_entries
         iommu.*.walk_cache.latency_cycles iommu.*.walker.slots iommu.*.walker.cycles_per_level iommu.*.walker.reply_cycles device.*.outstanding
-        device.*.gap_ns device.*.transfer_bytes device.*.link.propagation_ns device.*.link.root_complex_ns""",
-    STREAM: " ".join("device.*.stream." + name for name in """rings ring_pages packet_bytes buffer_bytes offered_gbit_per_s nic_buffer_bytes
+        device.*.gap_ns device.*.transfer_bytes device.*.warmup_count device.*.link.propagation_ns device.*.link.root_complex_ns""",
+    STREAM: " ".join("device.*.stream." + name for name in """rings ring_pages packet_bytes buffer_bytes offered_gbit_per_s nic_buffer_bytes cpu_threads
         descriptor_read_bytes completion_write_bytes iova_area_bytes refill_pages invalidate_pages flush_unmaps flush_ns unmap_cpu_ns""".split()),
 }
 # Tests of a module say it in the module's words.
 IN_MODULES = {
-    "memory.channels": (MEMORY, "k channels serve k transactions"),
-    "memory.refresh_interval_ns": (MEMORY, "refresh_interval"),
-    "memory.refresh_ns": (MEMORY, "config.refresh ="),
-    "memory.ranks": (MEMORY, "ranks are refreshed one after the other"),
+    "memory.channels": (MEMORY, "memory: channels doubled"),
+    "memory.refresh_interval_ns": (MEMORY, "from one refresh to the next, doubled"),
+    "memory.refresh_ns": (MEMORY, "for (const core::Tick refresh : {core::Tick{350'000}, core::Tick{700'000}})"),
+    "memory.ranks": (MEMORY, "memory: ranks doubled"),
     "llc.size_bytes": (CACHE, "its size and ways doubled"),
     "llc.ways": (CACHE, "its size and ways doubled"),
-    "llc.write_ways": (CACHE, "write_ways"),
-    "host.access_ns": (HOST, "each access takes its time"),
-    "iommu.*.order_reads": (LIMIT, "order_reads"),
-    "iommu.*.order_writes": (LIMIT, "order_writes"),
-    "iommu.*.walker.recovery_cycles": (LIMIT, "recovery"),
+    "llc.write_ways": (CACHE, "the ways of DMA writes doubled"),
+    "host.access_ns": (STREAM, '"host.access_ns", "2", "4"'),
+    "iommu.*.order_reads": (LIMIT, "{1u, 3u, 6u}"),
+    "iommu.*.order_writes": (LIMIT, "Places of writes doubled"),
+    "iommu.*.walker.recovery_cycles": (LIMIT, "for (const Tick recovery : {Tick{5000}, Tick{10000}})"),
     "iommu.*.invalidation.decode_cycles": (INVALIDATION, "fetch and decoding of each descriptor"),
     "iommu.*.invalidation.iotlb_busy_cycles": (INVALIDATION, "twice as long when that is doubled"),
     "iommu.*.register_latency_cycles": (INVALIDATION, "What a command takes: the register access"),
@@ -50,8 +49,7 @@ IN_MODULES = {
     "device.*.link.ack_interval_bytes": (LINK, "changed.pcie.ack_interval_bytes"),
     "device.*.link.tags": (LINK, "changed.tags"),
     "device.*.link.posted_credits": (LINK, "changed.posted_credits"),
-    "device.*.quantum_ns": ("testbench/tlm/dma_master_test.cpp", "how far ahead of simulated time"),
-    "device.*.warmup_count": ("testbench/platform/measured_part_test.cpp", "a warm-up is in no counter"),
+    "device.*.quantum_ns": ("testbench/tlm/dma_master_test.cpp", "{2000, 3},  // 0, 2100, 4200"),
 }
 # What a scenario does, or what hardware can do: nothing of these takes time by itself.
 NO_TIME = {
@@ -62,7 +60,6 @@ NO_TIME = {
     "a number to draw from": "seed",
     "widths and counts of the architecture": """memory.size_bytes ddi.address_width_bits iommu.*.host_address_bits iommu.*.mgaw_bits iommu.*.domain_bits iommu.*.fault_records
         iommu.*.max_address_mask iommu.*.version_major""",
-    "threads that wait for one lock: bounds in testbench/platform/page_stream_test.cpp": "device.*.stream.cpu_threads",
 }
 
 root = pathlib.Path(sys.argv[1])

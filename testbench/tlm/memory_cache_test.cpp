@@ -144,6 +144,24 @@ TEST_CASE("memory with a cache: its size and ways doubled") {
   CHECK_FALSE(oldest(8, 4, 8 * 64));
 }
 
+TEST_CASE("memory with a cache: the ways of DMA writes doubled") {
+  // Four lines of one set, written in turn twice: of two ways each is out before it comes again, in four all stay.
+  const auto second_round = [](std::uint32_t write_ways) {
+    test::new_simulation();
+    MemoryConfig config = cached();
+    config.cache.write_ways = write_ways;
+    Bench b(config);
+    core::Tick sum = 0;
+    for (unsigned i = 0; i < 8; ++i) {
+      const core::Tick taken = b.write(Traffic::Dma, 0x10000 + core::Address{i % 4} * 4 * 64);
+      if (i >= 4) sum += taken;
+    }
+    return sum;
+  };
+  CHECK(second_round(2) == 410'000);
+  CHECK(second_round(4) == 80'000);
+}
+
 TEST_CASE("memory with a cache: of several lines only those that miss take bandwidth") {
   Bench b(cached());
   CHECK(b.read(Traffic::Host, 0x10040) == 102'500);

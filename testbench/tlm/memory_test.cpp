@@ -68,6 +68,41 @@ TEST_CASE("memory: what arrives during a refresh begins at its end") {
   }
 }
 
+TEST_CASE("memory: from one refresh to the next, doubled") {
+  const auto ends = [](core::Tick interval) {
+    test::new_simulation();
+    MemoryConfig config = plain();
+    config.refresh_interval = interval;
+    config.refresh = 350'000;
+    Bench b(config);
+    std::vector<core::Tick> result;
+    for (const core::Tick at : std::vector<core::Tick>{7'800'000, 15'600'000, 23'400'000, 31'200'000}) {
+      result.push_back(b.write(0x10000, 64, at) - at);
+    }
+    return result;
+  };
+  CHECK(ends(7'800'000) == std::vector<core::Tick>{452'500, 452'500, 452'500, 452'500});
+  CHECK(ends(15'600'000) == std::vector<core::Tick>{102'500, 452'500, 102'500, 452'500});
+}
+
+TEST_CASE("memory: ranks doubled") {
+  // The refreshes of page 0x11's rank, the second one, begin a quarter of the interval later, then an eighth.
+  const auto ends = [](std::uint32_t ranks) {
+    test::new_simulation();
+    MemoryConfig config = plain();
+    config.refresh_interval = 8'000'000;
+    config.refresh = 350'000;
+    config.ranks = ranks;
+    Bench b(config);
+    std::vector<core::Tick> result;
+    for (const core::Tick at : std::vector<core::Tick>{9'000'000, 10'000'000})
+      result.push_back(b.write(0x11000, 64, at) - at);
+    return result;
+  };
+  CHECK(ends(4) == std::vector<core::Tick>{102'500, 452'500});
+  CHECK(ends(8) == std::vector<core::Tick>{452'500, 102'500});
+}
+
 TEST_CASE("memory: ranks are refreshed one after the other") {
   MemoryConfig config = plain();
   config.refresh_interval = 8'000'000;
@@ -141,6 +176,20 @@ TEST_CASE("memory: k channels serve k transactions at a time") {
   for (core::Tick end : std::vector<core::Tick>{102'500, 102'500, 102'500, 105'000, 105'000, 105'000, 107'500}) {
     CHECK(b.write(0x10000, 64) == end);
   }
+}
+
+TEST_CASE("memory: channels doubled") {
+  const auto ends = [](std::uint32_t channels) {
+    test::new_simulation();
+    MemoryConfig config = plain();
+    config.channels = channels;
+    Bench b(config);
+    std::vector<core::Tick> result;
+    for (int i = 0; i < 8; ++i) result.push_back(b.write(0x10000, 64));
+    return result;
+  };
+  CHECK(ends(2) == std::vector<core::Tick>{102'500, 102'500, 105'000, 105'000, 107'500, 107'500, 110'000, 110'000});
+  CHECK(ends(4) == std::vector<core::Tick>{102'500, 102'500, 102'500, 102'500, 105'000, 105'000, 105'000, 105'000});
 }
 
 TEST_CASE("memory: channels without limit never make anybody wait") {

@@ -62,6 +62,23 @@ TEST_CASE("Two reads at a time: the third one's look-up waits until the first ha
   }
 }
 
+TEST_CASE("Places of writes doubled: one, then two at a time") {
+  const std::vector<Access> writes{write_of(cold(0)), write_of(kHit), write_of(cold(1)), write_of(kOtherRegion)};
+  for (const bool lt : {false, true}) {
+    INFO("LT " << lt);
+    const auto one = together(lt, limited(0, 1), writes);
+    CHECK(took(one[0]) == 106000);
+    CHECK(took(one[1]) == 108000);  // looked up from 56 to 58 ns
+    CHECK(took(one[2]) == 163000);  // from 58 to 60 ns, walked until 113 ns
+    CHECK(took(one[3]) == 165000);
+    const auto two = together(lt, limited(0, 2), writes);
+    CHECK(took(two[0]) == 106000);
+    CHECK(took(two[1]) == 106000);
+    CHECK(took(two[2]) == 161000);  // from 56 to 58 ns, walked until 111 ns
+    CHECK(took(two[3]) == 161000);
+  }
+}
+
 TEST_CASE("k reads at a time, all of them misses, without a limit of walkers: k in each look-up and walk") {
   constexpr unsigned kCount = 60;
   std::vector<Access> accesses;
