@@ -75,7 +75,7 @@ void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, D
   const core::Tick arrival = kernel_time_.now(delay);
   const core::Tick from = arrival + config_.context_latency;
   const IotlbMiss miss = bound_iotlb_->miss(space.tag, request.address, from);
-  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, space, miss);
+  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, space, miss, &known);
   const IotlbAnswer answer = bound_iotlb_->lookup(space.tag, request.address, from, false);
   const core::Address host = known.output_page | (request.address & (core::kPageBytes - 1));
   const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
@@ -94,7 +94,7 @@ void TranslationUnit::run_unknown(int port, ::tlm::tlm_generic_payload& payload,
   const core::Tick arrival = kernel_time_.now(delay);
   const core::Tick from = arrival + config_.context_latency;
   const IotlbMiss miss = bound_iotlb_->miss(space->tag, request.address, from);
-  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, *space, miss);
+  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, *space, miss, nullptr);
   const IotlbAnswer answer = bound_iotlb_->lookup(space->tag, request.address, from, false);
   run_answered(port, payload, extension, delay, arrival, *space, answer);
 }
@@ -106,7 +106,7 @@ void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload
   const core::Request request = simple_request(payload, extension);
   if (answer.kind == IotlbAnswer::Kind::Miss) {
     const IotlbMiss miss{answer.start, answer.looked_up};
-    return walk_simple(port, payload, extension, delay, request, arrival, space, miss);
+    return walk_simple(port, payload, extension, delay, request, arrival, space, miss, nullptr);
   }
   const core::Address host = answer.mapping.output(request.address);
   if (!space.permits(answer.mapping.permissions, request.wanted(), false) ||
@@ -151,7 +151,8 @@ void TranslationUnit::end_earlier_walk(const SimpleWalk& walk) {
 
 inline void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                          sc_core::sc_time& delay, const core::Request& request, core::Tick arrival,
-                                         const core::AddressSpace& space, const IotlbMiss& miss) {
+                                         const core::AddressSpace& space, const IotlbMiss& miss,
+                                         const KnownPage* known) {
   const std::uint64_t epoch = known_->epoch;
   extension.clear_report();
   charge_look_ups(extension.stages, arrival, IotlbHit{miss.start, miss.looked_up});
@@ -168,10 +169,14 @@ inline void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& p
   const core::Mapping* mapping = std::get_if<core::Mapping>(&job.outcome);
   if (walk.stale || mapping == nullptr) return go_on_walked(port, payload, delay, arrival, walk);
   const core::Address host = mapping->output(request.address);
-  if (front_end_->check_output(request, &job.space, host)) return go_on_walked(port, payload, delay, arrival, walk);
+  // Memory may have waited: the page may be another's by now, or no longer known.
+  const bool as_known = known != nullptr && known->is(request, mapping->permissions, host, known_->epoch);
+  if (!as_known && front_end_->check_output(request, &job.space, host)) {
+    return go_on_walked(port, payload, delay, arrival, walk);
+  }
   const core::Tick end = job.end;
   bound_iotlb_->fill(job.space.tag, request.address, *mapping, end);
-  known_->remember(request, mapping->permissions, host, {}, epoch);
+  if (!as_known) known_->remember(request, mapping->permissions, host, {}, epoch);
   const core::OutcomeClass outcome = core::walk_outcome(job.entries_read);
   end_simple_walk(walk);
   access_simple(payload, extension, delay, host, end, outcome);

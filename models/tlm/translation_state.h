@@ -64,6 +64,17 @@ struct alignas(64) TranslationUnit::KnownPage {
   std::uint64_t epoch = 0;        ///< of KnownPages, when the checks were made
   core::Address output_page = 0;  ///< 4 KiB; another translation has to be checked anew
   core::IotlbRef entry;           ///< of the IOTLB, that says so
+
+  [[nodiscard]] static std::uint32_t who_asks(core::RequesterId requester, bool write) {
+    return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
+  }
+  /// Known for this request, with these permissions and this address of memory, in this epoch.
+  [[nodiscard]] bool is(const core::Request& request, core::Permissions granted, core::Address host,
+                        std::uint64_t current) const {
+    return page == request.address >> core::kPageShift &&
+           who == who_asks(request.requester, request.kind == core::AccessKind::Write) && permissions == granted &&
+           output_page == (host & ~(core::kPageBytes - 1)) && epoch == current;
+  }
 };
 
 struct TranslationUnit::KnownPages {
@@ -83,7 +94,7 @@ struct TranslationUnit::KnownPages {
     place(page, by) = {page, by, permissions, checked_in, host & ~(core::kPageBytes - 1), entry};
   }
   [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {
-    return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
+    return KnownPage::who_asks(requester, write);
   }
   [[nodiscard]] KnownPage& place(std::uint64_t page, std::uint32_t by) { return pages[(page + by * 37) % kPages]; }
 };

@@ -170,7 +170,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[gnu::always_inline]] inline void walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                                  sc_core::sc_time& delay, const core::Request& request,
                                                  core::Tick arrival, const core::AddressSpace& space,
-                                                 const IotlbMiss& miss);
+                                                 const IotlbMiss& miss, const KnownPage* known);
   SimpleWalk& begin_simple_walk();
   [[gnu::noinline]] void add_simple_walk();
   void end_simple_walk(const SimpleWalk& walk);

@@ -117,6 +117,8 @@ MUTANTS = [
     m("a look-up of a known page is no use of its entry", "models/core/iotlb_array.h", "    array_.use_at(place);\n", "    static_cast<void>(place);\n", CACHE),
     m("a look-up of a known page does not wait for an invalidation", "models/tlm/iotlb.cpp",
       "|| now < occupied_until_) return {};", ") return {};", TIMED),
+    m("LT: what a walk finds for a known page is not looked at", "models/tlm/translation_lt.cpp",
+      "known != nullptr && known->is(request, mapping->permissions, host, known_->epoch)", "known != nullptr && host != 0", TIMED),
     m("AT: a known page outlives its context's place", "models/tlm/translation_at.cpp", "      known_->forget();  // another context may have gone\n", "", TIMED),
     m("AT: a drain does not wait for an access without a record", "models/tlm/translation_early.cpp",
       "  downstream.until = std::max(downstream.until, end);\n", "", TIMED),

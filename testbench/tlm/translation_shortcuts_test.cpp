@@ -259,6 +259,44 @@ TEST_CASE("look-ups that miss take a port, wait for one and for an invalidation,
   CHECK(counters.misses == 3);
 }
 
+TEST_CASE("an access that is known and walks is checked anew when the walk finds another translation") {
+  std::vector<Access> done;
+  RigConfig config;
+  config.iotlb.array.ways = 1;
+  simulate(config, [&](Rig& rig) {
+    rig.enable();
+    const core::Address table = rig.new_table();
+    rig.context(kDevice, table, 5);
+    const core::Address entry = rig.map(table, 0x400000, 0x200000, 3);
+    rig.map(table, 0x401000, 0x201000, 3);
+    // Each is put out by the other, so that all walk; nothing is invalidated.
+    const auto both = [&] {
+      done.push_back(read(rig, 0x400000));
+      read(rig, 0x401000);
+    };
+    both();
+    both();
+    rig.memory.write64(entry, 0xFEE00000 | 3);  // interrupts: not for what a table translates
+    both();
+    rig.memory.write64(entry, 0x300000 | 3);
+    rig.memory.bytes[0x300000] = 0xA5;
+    both();
+    both();
+    rig.memory.write64(entry, 0x300000 | 2);
+    both();
+  });
+  REQUIRE(done.size() == 6);
+  for (const std::size_t i : {0u, 1u, 3u, 4u}) {
+    INFO("read " << i);
+    CHECK((done[i].outcome == OutcomeClass::Walk4) == (i == 0));
+    CHECK(done[i].status == tlm::TLM_OK_RESPONSE);
+    CHECK(done[i].data[0] == (i < 2 ? 0 : 0xA5));
+  }
+  CHECK(done[2].outcome == OutcomeClass::Fault);
+  CHECK(done[2].reason == 0x0E);
+  CHECK(done[5].reason == 0x06);
+}
+
 TEST_CASE("an access that is known faults when memory refuses it, and an unplain one is not taken for it") {
   std::vector<Access> done;
   simulate({}, [&](Rig& rig) {
