@@ -282,9 +282,9 @@ std::pair<int, int> table_changes(std::uint64_t invalidation, bool beside) {
     rig.memory.bytes[0x301000] = 0x34;
     core::Address entry = table;
     for (unsigned level = 4; level > 2; --level) {
-      entry = rig.memory.read64(entry + 8 * ((0x400000u >> (12 + 9 * (level - 1))) & 511)) & 0xFFF000;
+      entry = rig.memory.read64(entry + 8 * ((access.address >> (12 + 9 * (level - 1))) & 511)) & 0xFFF000;
     }
-    entry += 8 * ((0x400000u >> 21) & 511);
+    entry += 8 * ((access.address >> 21) & 511);
     REQUIRE((rig.memory.read64(entry) & 0xFFF000) == (leaf & 0xFFF000));
     Access warm = access_to(0x8000000000);  // nothing there: the context is cached then, and no table
     rig.initiator.lt(warm);
