@@ -34,6 +34,19 @@ void IotlbArray::fill_piece(RequesterId tag, Address input, const Mapping& mappi
   insert(tag, piece, ready_at, mapping.level);
 }
 
+void IotlbArray::fill(RequesterId tag, const Mapping& mapping, Tick ready_at) {
+  // Most often a small page that has just been missed takes another one's place, where nothing but small pages is.
+  if (tag == missed_tag_ && mapping.input_page == missed_page_ && mapping.level == 1 && levels_ == kSmallOnly) {
+    if (IotlbEntry* entry = array_.replace_missed()) {
+      missed_tag_ = kNone;
+      last_tag_ = kNone;
+      ++counters.evictions;
+      return put(*entry, mapping, ready_at, 1);
+    }
+  }
+  insert(tag, mapping, ready_at, mapping.level);
+}
+
 void IotlbArray::insert(RequesterId tag, const Mapping& mapping, Tick ready_at, std::uint8_t leaf_level) {
   if (array_.capacity() == 0) return;
   last_tag_ = kNone;
@@ -47,11 +60,7 @@ void IotlbArray::insert(RequesterId tag, const Mapping& mapping, Tick ready_at, 
     ++entries_of_level_[level];
     levels_ |= 1u << level;
   }
-  entry->mapping = mapping;
-  entry->ready_at = ready_at;
-  entry->leaf_level = leaf_level;
-  entry->serial = ++serial_;
-  ++counters.fills;
+  put(*entry, mapping, ready_at, leaf_level);
   if (levels_ >> (level + 1) != 0) rename_larger(tag, mapping.input_page, level);
 }
 

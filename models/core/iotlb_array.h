@@ -30,7 +30,9 @@ struct IotlbEntry {
 /// An entry as somebody has found it: good until it is removed or filled anew. By default no entry's.
 struct IotlbRef {
   std::uint32_t place = 0;
-  std::uint64_t serial = ~std::uint64_t{0};
+  std::uint64_t serial = kNone;
+  static constexpr std::uint64_t kNone = ~std::uint64_t{0};
+  [[nodiscard]] bool found() const { return serial != kNone; }
 };
 
 struct IotlbCounters {
@@ -62,6 +64,13 @@ class IotlbArray {
   [[nodiscard]] bool misses(RequesterId tag, Address input) {
     return levels_ == kSmallOnly ? array_.misses(key(tag, input, 1), set(input, 1)) : misses_all(tag, input);
   }
+  /// The same where one look is enough; false, with nothing changed, when it takes a closer one.
+  [[nodiscard]] bool misses_at_once(RequesterId tag, Address input) {
+    if (levels_ != kSmallOnly || !array_.misses_at_once(key(tag, input, 1), set(input, 1))) return false;
+    missed_tag_ = tag;
+    missed_page_ = input & ~(kPageBytes - 1);
+    return true;
+  }
   /// As find() where the last look-up that found something found it too, which is most often so; otherwise nullptr.
   [[nodiscard]] const IotlbEntry* find_last(RequesterId tag, Address input) const {
     return last_tag_ == tag && ((input ^ last_page_) & last_mask_) == 0 ? &array_.last_used() : nullptr;
@@ -84,7 +93,7 @@ class IotlbArray {
   /// The same without a trace, for probes.
   [[nodiscard]] const IotlbEntry* peek(RequesterId tag, Address input) const;
 
-  void fill(RequesterId tag, const Mapping& mapping, Tick ready_at) { insert(tag, mapping, ready_at, mapping.level); }
+  void fill(RequesterId tag, const Mapping& mapping, Tick ready_at);
   /// Keeps only the 4 KiB around `input` of a mapping of any size. An invalidation that touches the leaf anywhere takes
   /// all pieces of it away, as it would the whole.
   void fill_piece(RequesterId tag, Address input, const Mapping& mapping, Tick ready_at);
@@ -121,7 +130,14 @@ class IotlbArray {
     array_.use_at(place);
     last_tag_ = kNone;
   }
-  void insert(RequesterId tag, const Mapping& mapping, Tick ready_at, std::uint8_t leaf_level);
+  void put(IotlbEntry& entry, const Mapping& mapping, Tick ready_at, std::uint8_t leaf_level) {
+    entry.mapping = mapping;
+    entry.ready_at = ready_at;
+    entry.leaf_level = leaf_level;
+    entry.serial = ++serial_;
+    ++counters.fills;
+  }
+  [[gnu::noinline]] void insert(RequesterId tag, const Mapping& mapping, Tick ready_at, std::uint8_t leaf_level);
   void lost(unsigned level) {
     if (--entries_of_level_[level] == 0) levels_ &= ~(1u << level);
   }
@@ -141,6 +157,10 @@ class IotlbArray {
   std::uint32_t last_tag_ = kNone;
   Address last_page_ = 0;
   std::uint64_t last_mask_ = 0;
+
+  // What misses_at_once() has missed last: its key is what array_ has seen.
+  std::uint32_t missed_tag_ = kNone;
+  Address missed_page_ = 0;
 
   IotlbConfig config_;
   TlbArray<IotlbEntry> array_;

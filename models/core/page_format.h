@@ -37,6 +37,15 @@ struct PageFormat {
     bool leaf_supported = false;
   };
   std::array<Level, kMaxLevels + 1> level{};  ///< indexed by level; [0] is unused
+  /// leaf_bit and what reserved_in_table has at any level above 1: without them an entry there points to a table. See
+  /// note_tables().
+  std::uint64_t notable_in_table = ~std::uint64_t{0};
+
+  /// To be called when everything else is set; without it walks look at each entry in full.
+  constexpr void note_tables() {
+    notable_in_table = leaf_bit;
+    for (unsigned above = 2; above <= kMaxLevels; ++above) notable_in_table |= level[above].reserved_in_table;
+  }
 
   /// Index into the table of `at_level` for an input address.
   [[nodiscard]] static constexpr unsigned index(Address input, unsigned at_level) {

@@ -16,11 +16,10 @@ class PlainWalk {
       : format_(*space.format),
         input_(input),
         wanted_(format_.bits_of(wanted)),
-        notable_(format_.leaf_bit),
+        checked_(wanted_ | format_.notable_in_table),
         table_(space.root),
-        level_(space.levels) {
-    for (unsigned level = 2; level <= kMaxLevels; ++level) notable_ |= format_.level[level].reserved_in_table;
-  }
+        level_(space.levels),
+        shift_(shift_of(level_)) {}
 
   /// Continues from a cached upper part; false, with nothing changed, when that does not have what is wanted.
   [[nodiscard]] bool skip_to(const WalkStart& start) {
@@ -28,23 +27,31 @@ class PlainWalk {
     if ((allowed & wanted_) != wanted_) return false;
     table_ = start.table;
     level_ = start.level;
+    shift_ = shift_of(level_);
     allowed_ = allowed;
     return true;
   }
 
-  [[nodiscard]] bool done() const { return done_; }
-  /// Host address of the 8-byte entry that is needed next, and its level; of the leaf when done().
-  [[nodiscard]] Address entry_address() const { return table_ + 8u * PageFormat::index(input_, level_); }
-  [[nodiscard]] unsigned level() const { return level_; }
+  /// Host address of the 8-byte entry that is needed next, and its level; of the leaf when it is taken.
+  [[nodiscard]] Address entry_address() const { return table_ + 8u * ((input_ >> shift_) & 511u); }
+  [[nodiscard]] std::size_t level() const { return level_; }
 
-  /// The entry asked for; false, with nothing changed, when a Walk has to look at it.
-  [[nodiscard]] bool take(std::uint64_t entry) {
+  /// Takes the entry asked for if it plainly leads to another table; false, with nothing changed, when not.
+  [[nodiscard]] bool descend(std::uint64_t entry) {
     // What all entries before it give is known to be enough.
-    if ((entry & wanted_) != wanted_) return false;
-    if (level_ == 1 || (entry & notable_) != 0) return take_notable(entry);
+    if (level_ == 1 || (entry & checked_) != wanted_) return false;
+    step_down(entry);
+    return true;
+  }
+
+  /// Takes an entry that does not descend() if it is plainly a leaf, which ends the walk; false, with nothing changed, when
+  /// a Walk has to look at it.
+  [[nodiscard]] bool take_leaf(std::uint64_t entry) {
+    const PageFormat::Level& rules = format_.level[level_];
+    const bool leaf = level_ == 1 || ((entry & format_.leaf_bit) != 0 && rules.leaf_supported);
+    if (!leaf || (entry & (wanted_ | rules.reserved_in_leaf)) != wanted_) return false;
     allowed_ &= entry;
-    table_ = entry & format_.address_mask;
-    --level_;
+    leaf_ = entry;
     return true;
   }
 
@@ -53,11 +60,11 @@ class PlainWalk {
     return {table_, static_cast<std::uint8_t>(level_), format_.permissions(allowed_)};
   }
 
-  /// Valid when done().
+  /// Valid when a leaf is taken.
   [[nodiscard]] Mapping mapping(std::uint32_t domain) const {
     Mapping mapping;
     mapping.level = static_cast<std::uint8_t>(level_);
-    mapping.input_page = input_ & ~(level_bytes(level_) - 1);
+    mapping.input_page = input_ & (~std::uint64_t{0} << shift_);
     mapping.output_page = leaf_ & format_.address_mask;
     mapping.permissions = format_.permissions(allowed_);
     mapping.snoop = (leaf_ & format_.snoop_bit) != 0;
@@ -66,24 +73,23 @@ class PlainWalk {
   }
 
  private:
-  // A leaf, or an entry with a bit that is reserved at some level.
-  [[nodiscard]] bool take_notable(std::uint64_t entry) {
-    const PageFormat::Level& rules = format_.level[level_];
-    const bool leaf = level_ == 1 || ((entry & format_.leaf_bit) != 0 && rules.leaf_supported);
-    if (!leaf || (entry & rules.reserved_in_leaf) != 0) return false;
+  // How far an input address is shifted for its index into a table of this level.
+  [[nodiscard]] static unsigned shift_of(std::size_t level) { return static_cast<unsigned>(3 + 9 * level); }
+  static_assert(kPageShift == 12);
+  void step_down(std::uint64_t entry) {
     allowed_ &= entry;
-    leaf_ = entry;
-    done_ = true;
-    return true;
+    table_ = entry & format_.address_mask;
+    --level_;
+    shift_ -= 9;
   }
 
   const PageFormat& format_;
   Address input_;
   std::uint64_t wanted_;   // bits of an entry
-  std::uint64_t notable_;  // bits that an entry to a table has at none or only at some level
+  std::uint64_t checked_;  // the same, and those that an entry to a table has at none or only at some level
   Address table_;
-  unsigned level_;
-  bool done_ = false;
+  std::size_t level_;
+  unsigned shift_;                             // of level_
   std::uint64_t allowed_ = ~std::uint64_t{0};  // the bits that all entries so far have
   std::uint64_t leaf_ = 0;
 };

@@ -21,7 +21,7 @@ namespace iommu::core {
 class Resource {
  public:
   /// `units` users at a time; 0 means without limit.
-  explicit Resource(std::uint32_t units) : units_(units), single_(units == 1) {}
+  explicit Resource(std::uint32_t units) : units_(units), single_(units == 1), at_once_from_(single_ ? 0 : kNever) {}
 
   /// Takes a unit from its start on for `occupancy` ticks; returns the start, `now` or later.
   Tick reserve(Tick now, Tick occupancy) {
@@ -31,27 +31,27 @@ class Resource {
       Unit& unit = units_.front();
       if (unit.take_at_end(now, occupancy)) return now;
       // Behind a queue that has not ended, as everybody is when a resource is busy.
-      if (now >= unit.last().start) return unit.take_behind_last(occupancy);
+      if (now >= unit.last_start()) return unit.take_behind_last(occupancy);
     }
     return reserve_any(now, occupancy);
   }
 
   /// The usual case of reserve(), start at `now`; false, with nothing taken, when it takes a closer look.
   [[nodiscard]] bool take_at_once(Tick now, Tick occupancy) {
-    if (!single_ || now < latest_ || !units_.front().take_at_end(now, occupancy)) return false;
-    latest_ = now;
+    if (now < at_once_from_ || !units_.front().take_at_end(now, occupancy)) return false;
+    at_once_from_ = now;
     return true;
   }
 
   /// For occupancies that are known only afterwards: the start, and later release() with it and the end.
   Tick begin(Tick now) {
-    if (now < latest_ || units_.empty() || units_.front().last().end > now) return begin_any(now);
-    latest_ = now;
+    if (now < latest() || units_.empty() || units_.front().last_end() > now) return begin_any(now);
+    latest() = now;
     return now;
   }
   void release(Tick start, Tick end) {
     if (units_.empty()) return;
-    if (units_.front().last().end > start) return release_any(start, end);
+    if (units_.front().last_end() > start) return release_any(start, end);
     units_.front().take(start, end);
   }
 
@@ -67,21 +67,26 @@ class Resource {
   };
   // One unit's uses in order of time, without overlaps; those that touch are one. Before `forgotten` it counts as taken.
   struct Unit {
-    static constexpr std::uint32_t kUses = 32;
-    Tick forgotten = 0;             // never later than the last use's start
-    std::uint32_t newest = 0;       // in the ring
-    std::array<Use, kUses> ring{};  // empty ones are the oldest, and change nothing
+    static constexpr std::size_t kUses = 32;
+    Tick forgotten = 0;                // never later than the last use's start
+    std::size_t newest = 0;            // in the ring
+    std::array<Tick, kUses> starts{};  // of the uses, a ring; empty ones are the oldest, and change nothing
+    std::array<Tick, kUses> ends{};
 
-    [[nodiscard]] Use& last() { return ring[newest]; }
-    [[nodiscard]] const Use& last() const { return ring[newest]; }
+    [[nodiscard]] Tick last_start() const { return starts[newest]; }
+    [[nodiscard]] Tick& last_end() { return ends[newest]; }
+    [[nodiscard]] Tick last_end() const { return ends[newest]; }
     /// From the oldest, 0, to the last one, kUses - 1.
-    [[nodiscard]] const Use& use(std::uint32_t i) const { return ring[(newest + 1 + i) % kUses]; }
+    [[nodiscard]] Use use(std::size_t i) const {
+      const std::size_t place = (newest + 1 + i) % kUses;
+      return {starts[place], ends[place]};
+    }
 
     [[nodiscard]] Tick earliest(Tick now, Tick occupancy) const {
       Tick start = std::max(now, forgotten);
-      if (last().end <= start) return start;
-      for (std::uint32_t i = 0; i < kUses; ++i) {
-        const Use& taken = use(i);
+      if (last_end() <= start) return start;
+      for (std::size_t i = 0; i < kUses; ++i) {
+        const Use taken = use(i);
         if (taken.end <= start) continue;
         if (taken.start > start && taken.start - start >= occupancy) return start;
         start = taken.end;
@@ -90,41 +95,41 @@ class Resource {
     }
     /// The usual case: nothing is taken from `now` on, and takes it.
     bool take_at_end(Tick now, Tick occupancy) {
-      Use& use = last();
-      if (use.end > now) return false;
-      if (use.end == now) {
-        use.end += occupancy;
+      Tick& end = last_end();
+      if (end > now) return false;
+      if (end == now) {
+        end += occupancy;
       } else if (occupancy != 0) {
         append(now, now + occupancy);
       }
       return true;
     }
     Tick take_behind_last(Tick occupancy) {
-      const Tick start = last().end;
-      last().end += occupancy;
+      const Tick start = last_end();
+      last_end() += occupancy;
       return start;
     }
     void take(Tick start, Tick end) {
       if (start == end) return;
-      if (start > last().end) {
+      if (start > last_end()) {
         append(start, end);
-      } else if (start >= last().start) {
-        last().end = std::max(last().end, end);
+      } else if (start >= last_start()) {
+        last_end() = std::max(last_end(), end);
       } else {
         take_between(start, end);
       }
     }
     void append(Tick start, Tick end) {
       newest = (newest + 1) % kUses;
-      Use& place = ring[newest];
-      forgotten = place.end;
-      place = {start, end};
+      forgotten = ends[newest];
+      starts[newest] = start;
+      ends[newest] = end;
     }
     // Not behind all others.
     [[gnu::noinline]] void take_between(Tick start, Tick end) {
       std::array<Use, kUses + 1> uses;
-      std::uint32_t made = 0;
-      std::uint32_t i = 0;
+      std::size_t made = 0;
+      std::size_t i = 0;
       const auto keep = [&uses, &made](const Use& kept) {
         if (kept.start != kept.end) uses[made++] = kept;
       };
@@ -134,11 +139,15 @@ class Resource {
       for (; i < kUses && use(i).start <= taken.end; ++i) taken.end = std::max(taken.end, use(i).end);
       keep(taken);
       for (; i < kUses; ++i) keep(use(i));
-      std::uint32_t from = 0;
+      std::size_t from = 0;
       if (made == kUses + 1) forgotten = uses[from++].end;
-      ring = {};
+      starts = {};
+      ends = {};
       newest = kUses - 1;
-      std::copy(uses.begin() + from, uses.begin() + made, ring.end() - (made - from));
+      for (std::size_t place = kUses - (made - from); place < kUses; ++place, ++from) {
+        starts[place] = uses[from].start;
+        ends[place] = uses[from].end;
+      }
     }
   };
 
@@ -177,16 +186,20 @@ class Resource {
   }
 
   void note(Tick now) {
-    if (now < latest_) {
+    if (now < latest()) {
       ++out_of_order_;
     } else {
-      latest_ = now;
+      latest() = now;
     }
   }
+  // The latest `now` so far.
+  [[nodiscard]] Tick& latest() { return single_ ? at_once_from_ : latest_of_many_; }
 
   std::vector<Unit> units_;
   bool single_;
-  Tick latest_ = 0;
+  static constexpr Tick kNever = ~Tick{0};
+  Tick at_once_from_;  // of a single one: the latest `now` so far
+  Tick latest_of_many_ = 0;
   std::uint64_t out_of_order_ = 0;
 };
 

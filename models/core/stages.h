@@ -79,19 +79,19 @@ class StageTimes {
     spent = ((charged_ & bit) != 0 ? spent : 0) + ticks;
     charged_ |= bit;
   }
-  /// Charges `count` levels of a walk from `top` down; `took` says how long one of 1 to 5 took.
-  template <class Took>
-  void charge_levels(unsigned top, unsigned count, Took took) {
-    constexpr auto kFirst = static_cast<unsigned>(Stage::WalkLevel5);
-    constexpr unsigned kLevels = static_cast<unsigned>(Stage::WalkLevel1) - kFirst + 1;
-    constexpr std::uint32_t kAll = ((std::uint32_t{1} << kLevels) - 1) << kFirst;
-    if ((charged_ & kAll) != 0) {
-      for (unsigned level = top; level > top - count; --level) charge(walk_level_stage(level), took(level));
-      return;
-    }
+  /// A level of a walk is charged; otherwise a walk may write how long its levels take one by one, and charge them all
+  /// at once.
+  [[nodiscard]] bool levels_charged() const { return (charged_ & kLevels) != 0; }
+  void write_level(std::size_t level, Tick ticks) {
+    ticks_[static_cast<std::size_t>(Stage::WalkLevel1) + 1 - level] = ticks;
+  }
+  /// Charges `count` levels from `top` down, which have been written.
+  void charge_written(std::size_t top, std::size_t count) { charged_ |= kOfLevels[top][count]; }
+  /// The same where all take the same time and none has been written.
+  void charge_levels(std::size_t top, std::size_t count, Tick each) {
     // What isn't charged may say anything.
-    for (unsigned i = 0; i < kLevels; ++i) ticks_[kFirst + i] = took(kLevels - i);
-    charged_ |= ((std::uint32_t{1} << count) - 1) << static_cast<unsigned>(walk_level_stage(top));
+    for (std::size_t level = 1; level <= 5; ++level) write_level(level, each);
+    charge_written(top, count);
   }
   [[nodiscard]] Tick of(Stage stage) const {
     const auto index = static_cast<std::size_t>(stage);
@@ -128,6 +128,21 @@ class StageTimes {
   }
 
  private:
+  // The levels of walks, a bit each.
+  static constexpr std::uint32_t kLevels = std::uint32_t{31} << static_cast<unsigned>(Stage::WalkLevel5);
+  static_assert(static_cast<unsigned>(Stage::WalkLevel1) == static_cast<unsigned>(Stage::WalkLevel5) + 4);
+
+  // The bits of so many of them (second) from a level (first) down.
+  static constexpr std::array<std::array<std::uint32_t, 6>, 6> kOfLevels = [] {
+    std::array<std::array<std::uint32_t, 6>, 6> bits{};
+    for (unsigned top = 1; top <= 5; ++top) {
+      for (unsigned count = 1; count <= top; ++count) {
+        bits[top][count] = ((std::uint32_t{1} << count) - 1) << static_cast<unsigned>(walk_level_stage(top));
+      }
+    }
+    return bits;
+  }();
+
   std::array<Tick, kStageCount> ticks_{};  // what isn't charged is old
   std::uint32_t charged_ = 0;              // a bit each
   static_assert(kStageCount <= 32);

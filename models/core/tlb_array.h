@@ -27,15 +27,17 @@ class TlbArray {
       : sets_(ways == 0 ? 0 : sets),
         ways_(sets == 0 ? 0 : ways),
         policy_(policy),
+        by_age_(policy == Replacement::Lru || policy == Replacement::Fifo),
         entries_(std::size_t{sets_} * ways_),
         data_(entries_.size() + 1),
-        set_states_(sets_) {
+        set_states_(std::max(sets_, 1u)) {
     if (ways_ > kScannedWays) {
       unsigned bits = 1;
       while ((std::size_t{1} << bits) < 4 * entries_.size()) ++bits;
       index_shift_ = 64 - bits;
-      index_mask_ = (std::size_t{1} << bits) - 1;
-      index_.resize(index_mask_ + 1, kNone);
+      index_mask_ = static_cast<std::uint32_t>((std::size_t{1} << bits) - 1);
+      index_.resize(std::size_t{1} << bits, kNone);
+      replaces_at_once_ = by_age_;
     }
   }
 
@@ -45,9 +47,11 @@ class TlbArray {
   /// The entry of this key in set `set` modulo the number of sets, counted as used; nullptr when absent. Key 0 is not
   /// allowed.
   [[nodiscard]] Data* find(std::uint64_t key, std::uint64_t set) {
-    const std::uint32_t i = find_way(key, set_of(set) * ways_);
+    const std::uint32_t of_set = set_of(set);
+    const std::uint32_t home = home_of(key, of_set * ways_);
+    const std::uint32_t i = find_way(key, of_set * ways_, home);
     if (i == kNone) {
-      note_missed(key, set);
+      missed_ = {key, of_set, home};
       return nullptr;
     }
     touch(i);
@@ -56,9 +60,41 @@ class TlbArray {
 
   /// True when find() would find nothing. When it would, nothing has happened.
   [[nodiscard]] bool misses(std::uint64_t key, std::uint64_t set) {
-    if (find_way(key, set_of(set) * ways_) != kNone) return false;
-    note_missed(key, set);
+    const std::uint32_t of_set = set_of(set);
+    const std::uint32_t home = home_of(key, of_set * ways_);
+    if (find_way(key, of_set * ways_, home) != kNone) return false;
+    missed_ = {key, of_set, home};
     return true;
+  }
+
+  /// As misses() where one look is enough for that; false, with nothing changed, when it takes a closer one.
+  [[nodiscard]] bool misses_at_once(std::uint64_t key, std::uint64_t set) {
+    const std::uint32_t of_set = set_of(set);
+    const std::uint32_t home = home_of(key, of_set * ways_);
+    if (!replaces_at_once_ || index_[home] != kNone) return false;
+    seen_ = {key, of_set, home};
+    return true;
+  }
+  /// As place_for() of the key that misses_at_once() has missed last, where that takes only a few steps: over the oldest of
+  /// a full set, with no other key to move in the index. nullptr, with nothing changed, when it takes more, or when another
+  /// key has come since.
+  [[nodiscard]] Data* replace_missed() {
+    SetState& state = set_states_[seen_.set];
+    if (seen_.key == kEmpty || state.free_from != ways_) return nullptr;
+    const std::uint32_t i = entries_[state.newest].newer;
+    Entry& entry = entries_[i];
+    const std::uint32_t gap = entry.place;
+    const std::uint32_t home = seen_.home;
+    if (index_[next(gap)] != kNone || (index_[home] != kNone && home != gap)) return nullptr;
+    index_[gap] = kNone;
+    index_[home] = i;
+    entry.place = home;
+    entry.key = seen_.key;
+    state.newest = i;
+    last_ = i;
+    seen_.key = kEmpty;
+    missed_.key = kEmpty;
+    return &data_[i];
   }
 
   /// The entry that was used last; using it again changes nothing. Only after a find() that has found, and before an insert()
@@ -73,11 +109,13 @@ class TlbArray {
 
   /// The same without counting as a use, for probes.
   [[nodiscard]] const Data* peek(std::uint64_t key, std::uint64_t set) const {
-    const std::uint32_t i = find_way(key, set_of(set) * ways_);
+    const std::uint32_t base = set_of(set) * ways_;
+    const std::uint32_t i = find_way(key, base, home_of(key, base));
     return i == kNone ? nullptr : &data_[i];
   }
   [[nodiscard]] Data* peek(std::uint64_t key, std::uint64_t set) {
-    const std::uint32_t i = find_way(key, set_of(set) * ways_);
+    const std::uint32_t base = set_of(set) * ways_;
+    const std::uint32_t i = find_way(key, base, home_of(key, base));
     return i == kNone ? nullptr : &data_[i];
   }
 
@@ -95,12 +133,24 @@ class TlbArray {
   /// data there is still what stood there before: the caller writes its own over it. Not for an array that never holds.
   [[nodiscard]] Place place_for(std::uint64_t key, std::uint64_t set) {
     const std::uint32_t of_set = set_of(set);
+    const std::uint32_t base = of_set * ways_;
+    const bool missed = key == missed_.key && of_set == missed_.set;
+    const std::uint32_t home = missed ? missed_.home : home_of(key, base);
+    missed_.key = kEmpty;
+    seen_.key = kEmpty;
+    // What a set has just missed is still not there.
+    if (!missed) {
+      if (const std::uint32_t i = find_way(key, base, home); i != kNone) {
+        touch(i);
+        return {&data_[i], Before::SameKey};
+      }
+    }
     SetState& state = set_states_[of_set];
-    // What a full set has just missed, most often. It is still not there.
-    if (key != missed_ || of_set != missed_in_ || state.free_from != ways_ || !by_age())
-      return place_for_any(key, of_set);
-    missed_ = kEmpty;
-    return {&data_[replace_oldest(key, of_set * ways_, state)], Before::Victim};
+    const bool full = state.free_from == ways_;
+    if (full && by_age_) return {&data_[replace_oldest(key, home, state)], Before::Victim};
+    const std::uint32_t i = full ? put_out_unaged(base, state) : take_free(base, state);
+    put_in(i, key, home);
+    return {&data_[i], full ? Before::Victim : Before::Nothing};
   }
 
   /// The same with the data. Returns true when another key had to go; `evicted` then gets its data.
@@ -133,26 +183,24 @@ class TlbArray {
   static constexpr std::uint32_t kScannedWays = 8;
 
   struct SetState {
-    // Lru and Fifo: the ends of its list by age.
-    std::uint32_t newest = kNone;
-    std::uint32_t oldest = kNone;
-    std::uint32_t free_from = 0;  // the first way that is free
-    std::uint64_t tree = 0;       // Plru
+    std::uint32_t newest = kNone;  // Lru and Fifo: of its ring by age; kNone: nothing is there
+    std::uint32_t free_from = 0;   // the first way that is free
+    std::uint64_t tree = 0;        // Plru
   };
   struct Entry {
     std::uint64_t key = kEmpty;
-    // Lru and Fifo: its neighbours by age.
+    // Lru and Fifo: its neighbours by age, in a ring: the newest one's newer one is the oldest.
     std::uint32_t newer = kNone;
     std::uint32_t older = kNone;
+    std::uint32_t place = 0;  // in the index
   };
 
   [[nodiscard]] std::uint32_t set_of(std::uint64_t set) const { return static_cast<std::uint32_t>(set & (sets_ - 1)); }
   [[nodiscard]] std::uint32_t set_at(std::uint32_t i) const { return sets_ == 1 ? 0 : i / ways_; }
-  [[nodiscard]] bool by_age() const { return policy_ == Replacement::Lru || policy_ == Replacement::Fifo; }
 
-  [[nodiscard]] std::uint32_t find_way(std::uint64_t key, std::uint32_t base) const {
+  [[nodiscard]] std::uint32_t find_way(std::uint64_t key, std::uint32_t base, std::uint32_t home) const {
     if (index_mask_ != 0) {
-      for (std::size_t place = place_of(key, base);; place = next(place)) {
+      for (std::uint32_t place = home;; place = next(place)) {
         const std::uint32_t i = index_[place];
         if (i == kNone || (entries_[i].key == key && i - base < ways_)) return i;
       }
@@ -167,62 +215,61 @@ class TlbArray {
 
   // --- The index: open addressing, a quarter full at most.
 
-  [[nodiscard]] std::size_t place_of(std::uint64_t key, std::uint32_t base) const {
-    return static_cast<std::size_t>(((key ^ base) * 0x9E3779B97F4A7C15U) >> index_shift_);
+  // Where a search for the key begins.
+  [[nodiscard]] std::uint32_t home_of(std::uint64_t key, std::uint32_t base) const {
+    return static_cast<std::uint32_t>(((key ^ base) * 0x9E3779B97F4A7C15U) >> index_shift_);
   }
-  [[nodiscard]] std::size_t next(std::size_t place) const { return (place + 1) & index_mask_; }
-  void index_add(std::uint32_t i, std::uint64_t key, std::uint32_t base) {
+  [[nodiscard]] std::uint32_t next(std::uint32_t place) const { return (place + 1) & index_mask_; }
+  void index_add(std::uint32_t i, std::uint32_t home) {
     if (index_mask_ == 0) return;
-    std::size_t place = place_of(key, base);
+    std::uint32_t place = home;
     while (index_[place] != kNone) place = next(place);
     index_[place] = i;
+    entries_[i].place = place;
   }
-  void index_remove(std::uint32_t i, std::uint32_t base) {
+  void index_remove(std::uint32_t i) {
     if (index_mask_ == 0) return;
-    std::size_t gap = place_of(entries_[i].key, base);
-    while (index_[gap] != i) gap = next(gap);
+    std::uint32_t gap = entries_[i].place;
     if (index_[next(gap)] != kNone) gap = move_gap(gap);
     index_[gap] = kNone;
   }
   // Whoever comes after the gap and may stand in it moves there.
-  [[gnu::noinline]] std::size_t move_gap(std::size_t gap) {
-    for (std::size_t place = next(gap); index_[place] != kNone; place = next(place)) {
+  [[gnu::noinline]] std::uint32_t move_gap(std::uint32_t gap) {
+    for (std::uint32_t place = next(gap); index_[place] != kNone; place = next(place)) {
       const std::uint32_t i = index_[place];
-      const std::size_t home = place_of(entries_[i].key, set_at(i) * ways_);
+      const std::uint32_t home = home_of(entries_[i].key, set_at(i) * ways_);
       if (((place - home) & index_mask_) < ((place - gap) & index_mask_)) continue;
       index_[gap] = i;
+      entries_[i].place = gap;
       gap = place;
     }
     return gap;
   }
 
-  // --- Age: for each set a list from its newest entry to its oldest.
+  // --- Age: for each set a ring from its newest entry over the older ones to its oldest, and back.
 
   void age_add(std::uint32_t i, SetState& state) {
-    entries_[i].newer = kNone;
-    entries_[i].older = state.newest;
-    (state.newest == kNone ? state.oldest : entries_[state.newest].newer) = i;
+    Entry& entry = entries_[i];
+    if (state.newest == kNone) {
+      entry.newer = entry.older = i;
+    } else {
+      Entry& newest = entries_[state.newest];
+      entry.older = state.newest;
+      entry.newer = newest.newer;
+      entries_[newest.newer].older = i;
+      newest.newer = i;
+    }
     state.newest = i;
   }
   void age_remove(std::uint32_t i, SetState& state) {
     const Entry& entry = entries_[i];
-    (entry.newer == kNone ? state.newest : entries_[entry.newer].older) = entry.older;
-    (entry.older == kNone ? state.oldest : entries_[entry.older].newer) = entry.newer;
+    if (state.newest == i) state.newest = entry.older == i ? kNone : entry.older;
+    entries_[entry.newer].older = entry.older;
+    entries_[entry.older].newer = entry.newer;
   }
-  // The oldest is the newest from now on.
-  void renew_oldest(SetState& state) {
-    const std::uint32_t i = state.oldest;
-    if (state.newest == i) return;
-    Entry& entry = entries_[i];
-    state.oldest = entry.newer;
-    entries_[entry.newer].older = kNone;
-    entries_[state.newest].newer = i;
-    entry.newer = kNone;
-    entry.older = state.newest;
-    state.newest = i;
-  }
-  [[gnu::noinline]] void renew_any(std::uint32_t i) {
+  [[gnu::noinline]] void renew(std::uint32_t i) {
     SetState& state = set_states_[set_at(i)];
+    if (state.newest == i) return;
     age_remove(i, state);
     age_add(i, state);
   }
@@ -231,7 +278,7 @@ class TlbArray {
     if (last_ == i) return;
     last_ = i;
     if (policy_ == Replacement::Lru) {
-      if (entries_[i].newer != kNone) renew_any(i);
+      renew(i);
     } else if (policy_ == Replacement::Plru) {
       plru_touch(set_states_[set_at(i)].tree, i - set_at(i) * ways_);
     }
@@ -239,44 +286,25 @@ class TlbArray {
 
   // --- Ways
 
-  [[gnu::noinline]] Place place_for_any(std::uint64_t key, std::uint32_t of_set) {
-    const std::uint32_t base = of_set * ways_;
-    missed_ = kEmpty;
-    if (const std::uint32_t i = find_way(key, base); i != kNone) {
-      touch(i);
-      return {&data_[i], Before::SameKey};
-    }
-    SetState& state = set_states_[of_set];
-    const bool full = state.free_from == ways_;
-    if (full && by_age()) return {&data_[replace_oldest(key, base, state)], Before::Victim};
-    const std::uint32_t i = full ? put_out_unaged(base, state) : take_free(base, state);
-    put_in(i, key, base);
-    return {&data_[i], full ? Before::Victim : Before::Nothing};
-  }
-
-  std::uint32_t replace_oldest(std::uint64_t key, std::uint32_t base, SetState& state) {
-    const std::uint32_t i = state.oldest;
-    renew_oldest(state);
-    index_remove(i, base);
-    put_in(i, key, base);
+  // The oldest is the newest from now on, with another key.
+  std::uint32_t replace_oldest(std::uint64_t key, std::uint32_t home, SetState& state) {
+    const std::uint32_t i = entries_[state.newest].newer;
+    state.newest = i;
+    index_remove(i);
+    put_in(i, key, home);
     return i;
   }
-  void put_in(std::uint32_t i, std::uint64_t key, std::uint32_t base) {
+  void put_in(std::uint32_t i, std::uint64_t key, std::uint32_t home) {
     entries_[i].key = key;
-    index_add(i, key, base);
+    index_add(i, home);
     last_ = i;
-  }
-
-  void note_missed(std::uint64_t key, std::uint64_t set) {
-    missed_ = key;
-    missed_in_ = set_of(set);
   }
 
   void remove(std::uint32_t i) {
     const std::uint32_t base = set_at(i) * ways_;
     SetState& state = set_states_[set_at(i)];
-    index_remove(i, base);
-    if (by_age()) age_remove(i, state);
+    index_remove(i);
+    if (by_age_) age_remove(i, state);
     entries_[i].key = kEmpty;
     --size_;
     state.free_from = std::min(state.free_from, i - base);
@@ -288,7 +316,7 @@ class TlbArray {
     do ++state.free_from;
     while (state.free_from < ways_ && entries_[base + state.free_from].key != kEmpty);
     ++size_;
-    if (by_age()) age_add(base + way, state);
+    if (by_age_) age_add(base + way, state);
     if (policy_ == Replacement::Plru) plru_touch(state.tree, way);
     return base + way;
   }
@@ -305,7 +333,7 @@ class TlbArray {
       random_ ^= random_ << 17;
       way = static_cast<std::uint32_t>(random_ % ways_);
     }
-    index_remove(base + way, base);
+    index_remove(base + way);
     return base + way;
   }
 
@@ -325,16 +353,24 @@ class TlbArray {
   std::uint32_t sets_;
   std::uint32_t ways_;
   Replacement policy_;
+  bool by_age_;
   std::vector<Entry> entries_;
   std::vector<Data> data_;  // one more than entries, so that place 0 is always there
   std::vector<SetState> set_states_;
   std::vector<std::uint32_t> index_;
-  std::size_t index_mask_ = 0;  // 0: there is no index
+  std::uint32_t index_mask_ = 0;  // 0: there is no index
   unsigned index_shift_ = 0;
   std::uint64_t random_ = 0x9E3779B97F4A7C15;
   std::uint32_t last_ = kNone;
-  std::uint64_t missed_ = kEmpty;  // a key that is not there, in this set
-  std::uint32_t missed_in_ = 0;
+  // A key that is not there.
+  struct Missed {
+    std::uint64_t key = kEmpty;
+    std::uint32_t set = 0;
+    std::uint32_t home = 0;
+  };
+  Missed missed_;                  // by find() or misses()
+  Missed seen_;                    // by misses_at_once()
+  bool replaces_at_once_ = false;  // replace_missed() may; otherwise none is seen
   std::size_t size_ = 0;
 };
 

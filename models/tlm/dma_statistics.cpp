@@ -15,63 +15,62 @@ void DmaStatistics::record(const DmaExtension& report, core::Tick ready, core::T
 }
 
 void DmaStatistics::record(const DmaExtension& report, core::Tick latency_ticks, std::uint64_t length) {
-  const auto outcome = static_cast<std::size_t>(report.outcome);
   ++requests;
-  if (report.outcome == core::OutcomeClass::Fault) {
-    ++faults;
-    ++faults_by_reason[report.fault_reason];
-  } else {
-    bytes += length;
-  }
-  if (!keeps_latencies) return;
-  Outcome& of = outcomes_[outcome];
-  if (of.same(report.stages, latency_ticks)) {
-    ++of.repeats;
-    return;
-  }
-  if (!of.add(report.stages, latency_ticks)) ++stage_sum_mismatches;
+  if (report.outcome == core::OutcomeClass::Fault) return record_fault(report, latency_ticks);
+  bytes += length;
+  record_times(report, latency_ticks);
 }
 
-bool DmaStatistics::Outcome::add(const core::StageTimes& times, core::Tick latency_ticks) {
-  settle();
-  latency.add(latency_ticks);
+void DmaStatistics::record_fault(const DmaExtension& report, core::Tick latency_ticks) {
+  ++faults;
+  ++faults_by_reason[report.fault_reason];
+  record_times(report, latency_ticks);
+}
+
+inline void DmaStatistics::record_times(const DmaExtension& report, core::Tick latency_ticks) {
+  if (!keeps_latencies) return;
+  Last& last = last_[static_cast<std::size_t>(report.outcome)];
+  if (!last.same(report.stages, latency_ticks)) return record_another(report, latency_ticks);
+  ++last.repeats;
+}
+
+// Not inlined, so that what repeats needs no registers saved.
+void DmaStatistics::record_another(const DmaExtension& report, core::Tick latency_ticks) {
+  const auto outcome = static_cast<std::size_t>(report.outcome);
+  settle(outcome);
+  Outcome& of = outcomes_[outcome];
+  Last& last = last_[outcome];
+  of.latency.add(latency_ticks);
+  last.count = 0;
   core::Tick sum = 0;
-  for (std::uint32_t left = times.charged(); left != 0; left &= left - 1) {
+  for (std::uint32_t left = report.stages.charged(); left != 0; left &= left - 1) {
     const auto stage = static_cast<unsigned>(__builtin_ctz(left));
-    const core::Tick ticks = times.of_charged(stage);
-    last[stage] = ticks;
+    const core::Tick ticks = report.stages.of_charged(stage);
+    last.stages[last.count] = static_cast<std::uint8_t>(stage);
+    last.ticks[last.count++] = ticks;
     if (ticks == 0) continue;
     sum += ticks;
-    stages[stage].add(ticks);
+    of.stages[stage].add(ticks);
   }
-  last_latency = latency_ticks;
-  last_charged = sum == latency_ticks ? times.charged() : 0;
-  return sum == latency_ticks;
+  last.latency = latency_ticks;
+  last.charged = sum == latency_ticks ? report.stages.charged() : 0;
+  if (sum != latency_ticks) ++stage_sum_mismatches;
 }
 
-bool DmaStatistics::Outcome::same(const core::StageTimes& times, core::Tick latency_ticks) const {
-  if (latency_ticks != last_latency || times.charged() != last_charged || last_charged == 0) return false;
-  for (std::uint32_t left = last_charged; left != 0; left &= left - 1) {
-    const auto stage = static_cast<unsigned>(__builtin_ctz(left));
-    if (times.of_charged(stage) != last[stage]) return false;
+void DmaStatistics::settle(std::size_t outcome) const {
+  Last& last = last_[outcome];
+  if (last.repeats == 0) return;
+  Outcome& of = outcomes_[outcome];
+  of.latency.add_again(last.repeats);
+  for (std::size_t i = 0; i < last.count; ++i) {
+    if (last.ticks[i] != 0) of.stages[last.stages[i]].add_again(last.repeats);
   }
-  return true;
+  last.repeats = 0;
 }
 
-void DmaStatistics::Outcome::settle() {
-  if (repeats == 0) return;
-  latency.add_again(repeats);
-  for (std::uint32_t left = last_charged; left != 0; left &= left - 1) {
-    const auto stage = static_cast<unsigned>(__builtin_ctz(left));
-    if (last[stage] != 0) stages[stage].add_again(repeats);
-  }
-  repeats = 0;
-}
-
-DmaStatistics::Outcome& DmaStatistics::settled(core::OutcomeClass outcome) const {
-  Outcome& found = outcomes_[static_cast<std::size_t>(outcome)];
-  found.settle();
-  return found;
+const DmaStatistics::Outcome& DmaStatistics::settled(core::OutcomeClass outcome) const {
+  settle(static_cast<std::size_t>(outcome));
+  return outcomes_[static_cast<std::size_t>(outcome)];
 }
 
 const core::LatencyHistogram& DmaStatistics::of_outcome(core::OutcomeClass outcome) const {
@@ -91,27 +90,24 @@ void DmaStatistics::begin_rate(core::Tick at) {
 
 core::LatencyHistogram DmaStatistics::latency() const {
   core::LatencyHistogram all;
-  for (Outcome& outcome : outcomes_) {
-    outcome.settle();
-    all.merge(outcome.latency);
+  for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+    all.merge(settled(static_cast<core::OutcomeClass>(o)).latency);
   }
   return all;
 }
 
 core::LatencyHistogram DmaStatistics::by_stage(core::Stage stage) const {
   core::LatencyHistogram all;
-  for (Outcome& outcome : outcomes_) {
-    outcome.settle();
-    all.merge(outcome.stages[static_cast<std::size_t>(stage)]);
+  for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+    all.merge(settled(static_cast<core::OutcomeClass>(o)).stages[static_cast<std::size_t>(stage)]);
   }
   return all;
 }
 
 core::Tick DmaStatistics::stage_ticks(core::Stage stage) const {
   core::Tick sum = 0;
-  for (Outcome& outcome : outcomes_) {
-    outcome.settle();
-    sum += outcome.stages[static_cast<std::size_t>(stage)].sum();
+  for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+    sum += settled(static_cast<core::OutcomeClass>(o)).stages[static_cast<std::size_t>(stage)].sum();
   }
   return sum;
 }
@@ -123,10 +119,9 @@ void DmaStatistics::merge(const DmaStatistics& other) {
   stage_sum_mismatches += other.stage_sum_mismatches;
   for (std::size_t i = 0; i < faults_by_reason.size(); ++i) faults_by_reason[i] += other.faults_by_reason[i];
   for (std::size_t o = 0; o < core::kOutcomeCount; ++o) {
+    settle(o);
     Outcome& own = outcomes_[o];
-    Outcome& from = other.outcomes_[o];
-    own.settle();
-    from.settle();
+    const Outcome& from = other.settled(static_cast<core::OutcomeClass>(o));
     own.latency.merge(from.latency);
     for (std::size_t i = 0; i < core::kStageCount; ++i) own.stages[i].merge(from.stages[i]);
   }

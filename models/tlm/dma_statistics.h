@@ -72,23 +72,35 @@ struct DmaStatistics {
   }
 
  private:
-  // An operation that took in each stage what the last one of its outcome took is only counted: it is sorted in when
-  // another one comes or somebody asks.
   struct Outcome {
     core::LatencyHistogram latency;
     std::array<core::LatencyHistogram, core::kStageCount> stages;
-    core::Tick last_latency = 0;
-    std::uint32_t last_charged = 0;  // as of core::StageTimes; 0: nothing can be like it
-    std::array<core::Tick, core::kStageCount> last{};
-    std::uint64_t repeats = 0;
-
-    [[nodiscard]] bool same(const core::StageTimes& times, core::Tick latency_ticks) const;
-    /// False when the stages don't sum to the latency.
-    [[gnu::noinline]] bool add(const core::StageTimes& times, core::Tick latency_ticks);
-    void settle();
   };
-  [[nodiscard]] Outcome& settled(core::OutcomeClass outcome) const;
+  // An operation that took in each stage what the last one of its outcome took is only counted: it is sorted in when
+  // another one comes or somebody asks.
+  struct Last {
+    std::uint64_t repeats = 0;
+    core::Tick latency = 0;
+    std::uint32_t charged = 0;                             // as of core::StageTimes; 0: nothing can be like it
+    std::uint32_t count = 0;                               // of these
+    std::array<std::uint8_t, core::kStageCount> stages{};  // which they are
+    std::array<core::Tick, core::kStageCount> ticks{};     // what each of them took
+
+    [[nodiscard]] bool same(const core::StageTimes& times, core::Tick latency_ticks) const {
+      if (times.charged() != charged || latency_ticks != latency || charged == 0) return false;
+      for (std::size_t i = 0; i < count; ++i) {
+        if (times.of_charged(stages[i]) != ticks[i]) return false;
+      }
+      return true;
+    }
+  };
+  [[gnu::noinline]] void record_fault(const DmaExtension& report, core::Tick latency_ticks);
+  void record_times(const DmaExtension& report, core::Tick latency_ticks);
+  [[gnu::noinline]] void record_another(const DmaExtension& report, core::Tick latency_ticks);
+  void settle(std::size_t outcome) const;
+  [[nodiscard]] const Outcome& settled(core::OutcomeClass outcome) const;
   mutable std::array<Outcome, core::kOutcomeCount> outcomes_;
+  mutable std::array<Last, core::kOutcomeCount> last_;
 };
 
 }  // namespace iommu::sim

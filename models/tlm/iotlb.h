@@ -100,6 +100,9 @@ class Iotlb : public sc_core::sc_module, public IotlbIf {
   core::Tick take_port(core::Tick now);
   [[gnu::noinline]] IotlbHit hit_later(core::IotlbRef ref, core::Tick now);
   IotlbHit count_again(core::IotlbRef ref, core::Tick start);
+  IotlbMiss count_miss(core::Tick start);
+  [[gnu::noinline]] IotlbMiss miss_otherwise(core::RequesterId tag, core::Address input, core::Tick now);
+  [[gnu::noinline]] IotlbMiss miss_later(core::Tick from);
 
   IotlbModuleConfig config_;
   core::IotlbArray array_;

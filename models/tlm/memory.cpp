@@ -132,7 +132,7 @@ std::uint64_t Memory::look_up(const ::tlm::tlm_generic_payload& payload, core::T
 void Memory::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   const unsigned length = payload.get_data_length();
   const std::uint64_t offset = payload.get_address() - config_.base;
-  const Usual& usual = length == 64 ? line_ : entry_;
+  Usual& usual = length == 64 ? line_ : entry_;
   if (usual.length != length || offset > usual.last_offset) return access(payload, delay);
   if (payload.get_byte_enable_ptr() != nullptr || payload.get_streaming_width() < length) return access(payload, delay);
   if (payload.get_command() == ::tlm::TLM_IGNORE_COMMAND) return access(payload, delay);
@@ -142,7 +142,7 @@ void Memory::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& 
 }
 
 // The same where a channel may have to be waited for.
-void Memory::access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, const Usual& usual) {
+void Memory::access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, Usual& usual) {
   const core::Tick now = kernel_time_.now(delay);
   const core::Tick wait = channels_.reserve(now, usual.occupancy) - now;
   delay += usual.time;
@@ -150,24 +150,32 @@ void Memory::access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time&
   move_usual(payload, usual);
 }
 
-inline void Memory::move_usual(::tlm::tlm_generic_payload& payload, const Usual& usual) {
-  const unsigned length = usual.length;
-  counters_.busy += usual.occupancy;
+inline void Memory::move_usual(::tlm::tlm_generic_payload& payload, Usual& usual) {
   unsigned char* const memory = bytes_ + (payload.get_address() - config_.base);
   const unsigned char* from = memory;
   unsigned char* to = payload.get_data_ptr();
   if (payload.is_read()) {
-    ++counters_.reads;
-    counters_.bytes_read += length;
+    ++usual.reads;
   } else {
-    ++counters_.writes;
-    counters_.bytes_written += length;
+    ++usual.writes;
     to = memory;
     from = payload.get_data_ptr();
   }
-  length == 64 ? static_cast<void>(std::memcpy(to, from, 64)) : static_cast<void>(std::memcpy(to, from, 8));
+  usual.length == 64 ? static_cast<void>(std::memcpy(to, from, 64)) : static_cast<void>(std::memcpy(to, from, 8));
   payload.set_dmi_allowed(true);
   payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+}
+
+MemoryCounters Memory::counters() const {
+  MemoryCounters sum = counters_;
+  for (const Usual* usual : {&entry_, &line_}) {
+    sum.reads += usual->reads;
+    sum.writes += usual->writes;
+    sum.bytes_read += usual->reads * usual->length;
+    sum.bytes_written += usual->writes * usual->length;
+    sum.busy += (usual->reads + usual->writes) * usual->occupancy;
+  }
+  return sum;
 }
 
 // The time of a transaction of this length that need not wait. The ones asked for last are kept: neither divisions nor
@@ -198,7 +206,7 @@ inline void Memory::add_wait(::tlm::tlm_generic_payload& payload, sc_core::sc_ti
 void Memory::prepare_usual(Usual& usual, unsigned length) {
   if (cache_ != nullptr || config_.refresh_interval != 0 || config_.size_bytes < length) return;
   const Duration& duration = duration_of(length);
-  usual = {config_.size_bytes - length, length, duration.occupancy, duration.time};
+  usual = {config_.size_bytes - length, length, duration.occupancy, duration.time, 0, 0};
 }
 
 void Memory::access(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {

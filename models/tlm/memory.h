@@ -80,13 +80,14 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory, public ::
   [[nodiscard]] unsigned char* host_pointer(core::Address address) const;
 
   [[nodiscard]] const MemoryConfig& config() const { return config_; }
-  [[nodiscard]] const MemoryCounters& counters() const { return counters_; }
+  [[nodiscard]] MemoryCounters counters() const;
   /// Null when there is none.
   [[nodiscard]] core::LastLevelCache* cache() const { return cache_.get(); }
   [[nodiscard]] std::uint64_t out_of_order() const { return channels_.out_of_order(); }
   /// Counts from here on; contents and channels stay.
   void restart_counters() {
     counters_ = MemoryCounters();
+    for (Usual* usual : {&entry_, &line_}) usual->reads = usual->writes = 0;
     channels_.restart_counters();
     if (cache_ != nullptr) cache_->restart_counters();
   }
@@ -115,10 +116,13 @@ class Memory : public sc_core::sc_module, public core::PhysicalMemory, public ::
     unsigned length = 0;  ///< 0: not with this memory
     core::Tick occupancy = 0;
     sc_core::sc_time time;
+    // Of these; what they come to is reckoned when counters() is asked for.
+    std::uint64_t reads = 0;
+    std::uint64_t writes = 0;
   };
   void prepare_usual(Usual& usual, unsigned length);
-  [[gnu::noinline]] void access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, const Usual& usual);
-  void move_usual(::tlm::tlm_generic_payload& payload, const Usual& usual);
+  [[gnu::noinline]] void access_later(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, Usual& usual);
+  void move_usual(::tlm::tlm_generic_payload& payload, Usual& usual);
   void add_wait(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick wait);
 
   MemoryConfig config_;

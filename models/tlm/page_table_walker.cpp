@@ -18,6 +18,8 @@ PageTableWalker::PageTableWalker(sc_core::sc_module_name name, const WalkerConfi
   caching_ = std::any_of(config.cache.entries.begin() + 2, config.cache.entries.end(),
                          [](std::uint32_t entries) { return entries != 0; });
   if (!caching_) config_.cache_latency = 0;
+  plain_ = !caching_ && !config.dmi;
+  ends_later_ = config.one_walk_per_superpage || config.reply != 0;
   cache_latency_time_ = to_sc_time(config_.cache_latency);
   level_overhead_time_ = to_sc_time(config_.level_overhead);
   memory.register_nb_transport_bw(this, &PageTableWalker::backward);

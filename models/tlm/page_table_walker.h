@@ -96,12 +96,13 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   void invalidate(const core::TranslationScope& scope) override;
   void clear() override;
 
-  [[nodiscard]] const WalkerCounters& counters() const { return counters_; }
+  [[nodiscard]] WalkerCounters counters() const;
   [[nodiscard]] const core::WalkCacheCounters& cache_counters() const { return cache_.counters(); }
   [[nodiscard]] std::uint64_t out_of_order() const { return slots_.out_of_order(); }
   /// Counts from here on; walks under way count what is still to come.
   void restart_counters() {
     counters_ = WalkerCounters();
+    direct_reads_ = {};
     cache_.restart_counters();
     slots_.restart_counters();
   }
@@ -138,23 +139,36 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
     core::Address last_entry;    // the last entry's distance from `first`
     const unsigned char* bytes;  // of `first`
     core::Tick level;            // what an entry takes: the level's overhead and the read
-    sc_core::sc_time level_time;
+    std::array<sc_core::sc_time, core::kMaxLevels + 1> level_times;  // of so many entries
   };
-  [[gnu::always_inline]] inline core::Tick walk_granted(WalkJob& job, sc_core::sc_time& delay, core::Tick now);
+  [[gnu::always_inline]] inline core::Tick walk_plain(WalkJob& job, sc_core::sc_time& delay, core::Tick now);
+  [[gnu::noinline]] core::Tick go_on_in_full(WalkJob& job, sc_core::sc_time& delay, core::Tick now,
+                                             const core::WalkStart& at, AccessSlot& slot);
+  template <class Walk>
+  [[gnu::always_inline]] inline void walk_in_slot(WalkJob& job, sc_core::sc_time& delay, Walk walk);
+  [[gnu::noinline]] void walk_plainly(WalkJob& job, sc_core::sc_time& delay);
+  [[gnu::noinline]] void walk_otherwise(WalkJob& job, sc_core::sc_time& delay);
+  [[gnu::always_inline]] inline core::Tick walk_granted(const Grant& grant, WalkJob& job, sc_core::sc_time& delay,
+                                                        core::Tick now);
   [[gnu::noinline]] core::Tick walk_on(WalkJob& job, sc_core::sc_time& delay, core::Tick now, core::WalkStart start);
   core::Tick walk_from_top(WalkJob& job, sc_core::sc_time& delay, core::Tick now);
   [[gnu::always_inline]] inline void read_plain(core::PlainWalk& walk, Blocking& reads);
+  inline void end_reads(const Blocking& reads, unsigned top);
+  [[gnu::noinline]] void end_later(WalkJob& job, sc_core::sc_time& delay);
   [[nodiscard]] static core::Walk full_walk(const WalkJob& job, const core::WalkStart& start);
   void give_in_full(core::Walk& walk, const Blocking& reads, bool readable, std::uint64_t entry);
   [[gnu::noinline]] void read_in_full(core::Walk walk, Blocking& reads);
   void fill_cache(const Blocking& reads, const core::WalkStart& start);
   void forget_blocking(const Blocking& reads);
-  [[gnu::always_inline]] inline bool read_entry(Blocking& reads, core::Address address, unsigned level,
+  [[gnu::always_inline]] inline bool read_entry(Blocking& reads, core::Address address, std::size_t level,
                                                 std::uint64_t& entry);
-  [[gnu::always_inline]] inline bool read_by_transaction(Blocking& reads, core::Address address, unsigned level,
-                                                         std::uint64_t& entry);
+  [[gnu::always_inline]] inline void read_by_transaction(AccessSlot& slot, core::Address address,
+                                                         sc_core::sc_time& delay);
+  [[gnu::noinline]] static core::Tick take_wait(WalkJob& job, AccessSlot& slot);
   [[gnu::noinline]] AccessSlot* make_entry_slot();
   AccessSlot* take_entry_slot();
+  [[gnu::noinline]] AccessSlot* take_another_entry_slot();
+  void give_back_entry_slot(AccessSlot* slot);
   [[gnu::noinline]] void wait_for_slot(WalkJob& job, sc_core::sc_time& delay, core::Tick wait);
   [[nodiscard]] const Grant* grant_of(core::Address address);
   [[gnu::noinline]] void keep_grant(core::Address address, core::Tick took);
@@ -167,12 +181,17 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
       nullptr;  // what the socket is bound to: it looks for it in every call
   sc_core::sc_time cache_latency_time_;
   sc_core::sc_time level_overhead_time_;
-  std::vector<Grant> grants_;  // dmi only; the one used last is the first
-  bool caching_ = false;       // some level has a cache; their look-up may take no time
+  std::vector<Grant> grants_;           // dmi only; the one used last is the first
+  const Grant* whole_walks_ = nullptr;  // that first one, where walks may take all of their entries from it
+  bool caching_ = false;                // some level has a cache; their look-up may take no time
+  bool plain_ = false;                  // LT: neither caches nor direct access
+  bool ends_later_ = false;             // LT: something takes effect after a walk's end
   core::WalkCache cache_;
-  core::Resource slots_;                  // LT
-  Blocking* blocking_ = nullptr;          // LT, with caches: the walks under way, a list
-  std::vector<AccessSlot*> entry_slots_;  // LT: of the pool, ready to read an entry, in no walk's use
+  core::Resource slots_;          // LT
+  Blocking* blocking_ = nullptr;  // LT, with caches: the walks under way, a list
+  // LT: of the pool, ready to read an entry, in no walk's use; the one used last, or null, and others.
+  AccessSlot* entry_slot_ = nullptr;
+  std::vector<AccessSlot*> entry_slots_;
   AccessPool pool_;
   NbInitiator<decltype(memory), ReadEnded> initiator_;
   TimedQueue<Active*> queue_;
@@ -183,6 +202,9 @@ class PageTableWalker : public sc_core::sc_module, public WalkerIf {
   std::uint32_t active_count_ = 0;                    // AT: slots taken
   std::map<std::uint64_t, core::Tick> region_until_;  // LT, one_walk_per_superpage: when a region's last walk ends
   WalkerCounters counters_;
+  // LT: of walks by direct access, how many have read so many entries (second) from the level of their top (first) down.
+  // Not in counters_: it is one addition for each.
+  std::array<std::array<std::uint64_t, core::kMaxLevels + 1>, core::kMaxLevels + 1> direct_reads_{};
 };
 
 }  // namespace iommu::sim

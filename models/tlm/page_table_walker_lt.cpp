@@ -6,23 +6,21 @@
 
 namespace iommu::sim {
 
-// Time is carried as a delay throughout, for the reads need one: conversions would cost as much as the levels.
 void PageTableWalker::walk_blocking(WalkJob& job, sc_core::sc_time& delay) {
-  const core::Tick now = kernel_time_.now(delay);
-  const core::Tick start = slots_.begin(config_.one_walk_per_superpage ? region_free(job, now) : now);
-  job.start = start;
-  job.entries_read = 0;
-  ++counters_.walks;
-  if (start > now) wait_for_slot(job, delay, start - now);
-  const bool direct = !grants_.empty() && !caching_;
-  const core::Tick end = direct ? walk_granted(job, delay, start) : walk_from_top(job, delay, start);
-  slots_.release(start, end + config_.recovery);
-  if (config_.one_walk_per_superpage) region_until_[region_of(job)] = end + config_.recovery;
-  if (config_.reply != 0) {
-    job.stages->charge(core::Stage::WalkReply, config_.reply);
-    delay += to_sc_time(config_.reply);
-  }
-  job.end = end + config_.reply;
+  plain_ ? walk_plainly(job, delay) : walk_otherwise(job, delay);
+}
+
+void PageTableWalker::walk_plainly(WalkJob& job, sc_core::sc_time& delay) {
+  walk_in_slot(job, delay, [&](core::Tick start) { return walk_plain(job, delay, start); });
+}
+
+// What takes effect after a walk's end.
+void PageTableWalker::end_later(WalkJob& job, sc_core::sc_time& delay) {
+  if (config_.one_walk_per_superpage) region_until_[region_of(job)] = job.end + config_.recovery;
+  if (config_.reply == 0) return;
+  job.stages->charge(core::Stage::WalkReply, config_.reply);
+  delay += to_sc_time(config_.reply);
+  job.end += config_.reply;
 }
 
 void PageTableWalker::wait_for_slot(WalkJob& job, sc_core::sc_time& delay, core::Tick wait) {
@@ -31,42 +29,54 @@ void PageTableWalker::wait_for_slot(WalkJob& job, sc_core::sc_time& delay, core:
   delay += to_sc_time(wait);
 }
 
-// What most walks by direct access are: every entry is where the last one was, and is as it mostly is. Nobody comes in
-// between and all take the same time, so that it is charged once. Returns when the walk is over.
-inline core::Tick PageTableWalker::walk_granted(WalkJob& job, sc_core::sc_time& delay, core::Tick now) {
+// With neither caches nor direct access, as long as all entries are as they mostly are. Returns when the walk is over.
+inline core::Tick PageTableWalker::walk_plain(WalkJob& job, sc_core::sc_time& delay, core::Tick now) {
+  core::StageTimes& stages = *job.stages;
+  if (stages.levels_charged()) return walk_from_top(job, delay, now);
   core::PlainWalk walk(job.space, job.input, job.wanted);
-  const Grant& grant = grants_.front();
-  const unsigned char* const bytes = grant.bytes;
-  const core::Address first = grant.first;
-  const sc_core::sc_time level_time = grant.level_time;
-  while (!walk.done()) {
-    const core::Address distance = walk.entry_address() - first;
-    if (distance > grant.last_entry) break;
-    std::uint64_t entry = 0;
-    std::memcpy(&entry, bytes + distance, sizeof entry);
-    const unsigned level = walk.level();
-    if (!walk.take(entry)) break;
-    delay += level_time;
-    ++counters_.reads_by_level[level];
-  }
-  const unsigned top = job.space.levels;
-  const unsigned read = top - walk.level() + (walk.done() ? 1 : 0);
-  const core::Tick end = now + read * grant.level;
-  job.stages->charge_levels(top, read, [each = grant.level](unsigned) { return each; });
+  AccessSlot& slot = *take_entry_slot();
+  core::Tick mark = now;
+  do {
+    read_by_transaction(slot, walk.entry_address(), delay);
+    const core::Tick at = kernel_time_.now(delay);
+    core::Tick took = at - mark;
+    if (slot.extension.wait != 0) took -= take_wait(job, slot);
+    mark = at;
+    stages.write_level(walk.level(), took);
+    ++counters_.reads_by_level[walk.level()];
+  } while (slot.is_response_ok() && walk.descend(slot.words[0]));
+  const unsigned read = job.space.levels - static_cast<unsigned>(walk.level()) + 1;
+  stages.charge_written(job.space.levels, read);
   job.entries_read = read;
   counters_.entries_read += read;
-  if (!walk.done()) return walk_on(job, delay, end, walk.position());
+  if (!slot.is_response_ok() || !walk.take_leaf(slot.words[0])) {
+    return go_on_in_full(job, delay, mark, walk.position(), slot);
+  }
+  give_back_entry_slot(&slot);
   job.outcome = walk.mapping(job.space.domain);
-  return end;
+  return mark;
+}
+
+// What a plain walk has left alone in `slot`, and all that comes after it.
+core::Tick PageTableWalker::go_on_in_full(WalkJob& job, sc_core::sc_time& delay, core::Tick now,
+                                          const core::WalkStart& at, AccessSlot& slot) {
+  Blocking reads{&job, &delay, now, &slot};
+  core::Walk walk = full_walk(job, at);
+  walk.give(slot.is_response_ok(), slot.words[0]);
+  read_in_full(walk, reads);
+  end_reads(reads, 0);
+  return reads.mark;
 }
 
 core::Tick PageTableWalker::walk_from_top(WalkJob& job, sc_core::sc_time& delay, core::Tick now) {
+  job.entries_read = 0;
   return walk_on(job, delay, now, {job.space.root, job.space.levels, core::Permissions::ReadWrite});
 }
 
 // A walk from `start` on, with all that may come in between; returns when it is over.
 core::Tick PageTableWalker::walk_on(WalkJob& job, sc_core::sc_time& delay, core::Tick now, core::WalkStart start) {
   Blocking reads{&job, &delay, now, take_entry_slot()};
+  reads.levels_charged = job.stages->levels_charged();
   if (caching_) {
     reads.next = blocking_;
     blocking_ = &reads;
@@ -81,26 +91,32 @@ core::Tick PageTableWalker::walk_on(WalkJob& job, sc_core::sc_time& delay, core:
   } else {
     read_plain(walk, reads);
   }
-  job.stages->charge_levels(start.level, reads.read, [&reads](unsigned level) { return reads.took[level]; });
-  job.entries_read += reads.read;
-  counters_.entries_read += reads.read;
-  entry_slots_.push_back(reads.slot);
+  end_reads(reads, start.level);
   if (caching_) forget_blocking(reads);
   return reads.mark;
+}
+
+// All entries from `top` down have been read.
+inline void PageTableWalker::end_reads(const Blocking& reads, unsigned top) {
+  if (!reads.levels_charged) reads.job->stages->charge_written(top, reads.read);
+  reads.job->entries_read += reads.read;
+  counters_.entries_read += reads.read;
+  give_back_entry_slot(reads.slot);
 }
 
 // As long as its entries are plain; then a full walk goes on.
 inline void PageTableWalker::read_plain(core::PlainWalk& walk, Blocking& reads) {
   WalkJob& job = *reads.job;
-  while (!walk.done()) {
-    std::uint64_t entry = 0;
-    const bool readable = read_entry(reads, walk.entry_address(), walk.level(), entry);
-    if (!readable || !walk.take(entry)) {
-      core::Walk full = full_walk(job, walk.position());
-      give_in_full(full, reads, readable, entry);
-      return read_in_full(full, reads);
-    }
-    if (caching_ && !walk.done()) fill_cache(reads, walk.position());
+  std::uint64_t entry = 0;
+  bool readable = read_entry(reads, walk.entry_address(), walk.level(), entry);
+  while (readable && walk.descend(entry)) {
+    if (caching_) fill_cache(reads, walk.position());
+    readable = read_entry(reads, walk.entry_address(), walk.level(), entry);
+  }
+  if (!readable || !walk.take_leaf(entry)) {
+    core::Walk full = full_walk(job, walk.position());
+    give_in_full(full, reads, readable, entry);
+    return read_in_full(full, reads);
   }
   job.outcome = walk.mapping(job.space.domain);
 }
@@ -139,36 +155,48 @@ void PageTableWalker::forget_blocking(const Blocking& reads) {
 }
 
 // Reads the entry of `level` at `address`; false when it can't be read.
-inline bool PageTableWalker::read_entry(Blocking& reads, core::Address address, unsigned level, std::uint64_t& entry) {
+inline bool PageTableWalker::read_entry(Blocking& reads, core::Address address, std::size_t level,
+                                        std::uint64_t& entry) {
   ++reads.read;
   ++counters_.reads_by_level[level];
-  const Grant* grant = grant_of(address);
-  if (grant == nullptr) return read_by_transaction(reads, address, level, entry);
-  std::memcpy(&entry, grant->bytes + (address - grant->first), sizeof entry);
-  *reads.delay += grant->level_time;
-  reads.took[level] = grant->level;
-  reads.mark += grant->level;
-  return true;
+  bool readable = true;
+  core::Tick took = 0;
+  if (const Grant* grant = grant_of(address)) {
+    std::memcpy(&entry, grant->bytes + (address - grant->first), sizeof entry);
+    *reads.delay += grant->level_times[1];
+    took = grant->level;
+    reads.mark += took;
+  } else {
+    AccessSlot& slot = *reads.slot;
+    read_by_transaction(slot, address, *reads.delay);
+    const core::Tick at = kernel_time_.now(*reads.delay);
+    took = at - reads.mark;
+    if (slot.extension.wait != 0) took -= take_wait(*reads.job, slot);
+    reads.mark = at;
+    if (config_.dmi && slot.is_dmi_allowed()) keep_grant(address, took);
+    entry = slot.words[0];
+    readable = slot.is_response_ok();
+  }
+  core::StageTimes& stages = *reads.job->stages;
+  reads.levels_charged ? stages.charge(core::walk_level_stage(static_cast<unsigned>(level)), took)
+                       : stages.write_level(level, took);
+  return readable;
 }
 
-inline bool PageTableWalker::read_by_transaction(Blocking& reads, core::Address address, unsigned level,
-                                                 std::uint64_t& entry) {
-  AccessSlot& slot = *reads.slot;
+inline void PageTableWalker::read_by_transaction(AccessSlot& slot, core::Address address, sc_core::sc_time& delay) {
   slot.set_address(address);
   slot.set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
   slot.set_dmi_allowed(false);
-  slot.extension.wait = 0;
-  *reads.delay += level_overhead_time_;
-  bound_memory_->b_transport(slot, *reads.delay);
-  const core::Tick at = kernel_time_.now(*reads.delay);
+  delay += level_overhead_time_;
+  bound_memory_->b_transport(slot, delay);
+}
+
+// Charges what a read has waited, and returns it.
+core::Tick PageTableWalker::take_wait(WalkJob& job, AccessSlot& slot) {
   const core::Tick waited = slot.extension.wait;
-  const core::Tick took = at - reads.mark - waited;
-  reads.mark = at;
-  reads.took[level] = took;
-  if (waited != 0) reads.job->stages->charge(core::Stage::MemoryWait, waited);
-  if (config_.dmi && slot.is_dmi_allowed()) keep_grant(address, took);
-  entry = slot.words[0];
-  return slot.is_response_ok();
+  slot.extension.wait = 0;
+  job.stages->charge(core::Stage::MemoryWait, waited);
+  return waited;
 }
 
 // What a payload that reads entries says besides their address never changes.
@@ -178,11 +206,23 @@ AccessSlot* PageTableWalker::make_entry_slot() {
   return &slot;
 }
 
+// Nearly always the one that was used last.
 inline AccessSlot* PageTableWalker::take_entry_slot() {
+  AccessSlot* slot = entry_slot_;
+  entry_slot_ = nullptr;
+  return slot != nullptr ? slot : take_another_entry_slot();
+}
+
+AccessSlot* PageTableWalker::take_another_entry_slot() {
   if (entry_slots_.empty()) return make_entry_slot();
   AccessSlot* slot = entry_slots_.back();
   entry_slots_.pop_back();
   return slot;
+}
+
+inline void PageTableWalker::give_back_entry_slot(AccessSlot* slot) {
+  if (entry_slot_ != nullptr) entry_slots_.push_back(entry_slot_);
+  entry_slot_ = slot;
 }
 
 // Where the entry at `address` can be read directly.
@@ -193,27 +233,6 @@ const PageTableWalker::Grant* PageTableWalker::grant_of(core::Address address) {
     return &grants_.front();
   }
   return nullptr;
-}
-
-// Memory has said that it would grant direct access to where an entry has just taken `took`.
-void PageTableWalker::keep_grant(core::Address address, core::Tick took) {
-  ::tlm::tlm_generic_payload wanted;
-  wanted.set_read();
-  wanted.set_address(address);
-  ::tlm::tlm_dmi granted;
-  if (!memory->get_direct_mem_ptr(wanted, granted) || !granted.is_read_allowed()) return;
-  const core::Address first = granted.get_start_address();
-  const core::Address bytes = granted.get_end_address() - first;
-  if (bytes < 7) return;
-  grants_.insert(grants_.begin(), {first, bytes - 7, granted.get_dmi_ptr(), took, to_sc_time(took)});
-}
-
-void PageTableWalker::withdraw_grants(sc_dt::uint64 first, sc_dt::uint64 last) {
-  grants_.erase(std::remove_if(grants_.begin(), grants_.end(),
-                               [&](const Grant& grant) {
-                                 return grant.first <= last && grant.first + grant.last_entry + 7 >= first;
-                               }),
-                grants_.end());
 }
 
 // When the last walk of this region has ended, `now` at the earliest.

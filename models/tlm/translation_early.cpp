@@ -108,7 +108,7 @@ bool TranslationUnit::goes_early(Piece& piece) {
   no_longer_in_flight(piece);
   note_outcome(piece);
   Transaction& transaction = *piece.transaction;
-  if (piece.flow.used_table() && is_simple(*transaction.payload, transaction.extension)) {
+  if (!config_.in_order && piece.flow.used_table() && is_simple(*transaction.payload, transaction.extension)) {
     known_->remember(piece.flow.request(), piece.flow.mapping().permissions, piece.flow.host_address(), piece.entry,
                      known_->epoch);
   }

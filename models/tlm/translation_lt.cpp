@@ -59,6 +59,7 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
   }
   const core::AddressSpace* space = context_cache_.find(extension->requester);
   const core::Tick arrival = kernel_time_.now(delay);
+  if (!known.entry.found()) return run_known(port, payload, *extension, delay, *space, known);
   const IotlbHit hit = bound_iotlb_->hit_again(known.entry, arrival + config_.context_latency);
   if (hit.looked_up == 0) return run_known(port, payload, *extension, delay, *space, known);
   extension->clear_report();
@@ -69,32 +70,37 @@ void TranslationUnit::b_transport(int port, ::tlm::tlm_generic_payload& payload,
 }
 
 // All checks are known to be passed, if the IOTLB still says the same.
-void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                sc_core::sc_time& delay, const core::AddressSpace& space, KnownPage& known) {
-  const core::Request request = simple_request(payload, extension);
+inline void TranslationUnit::run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                       sc_core::sc_time& delay, const core::AddressSpace& space, KnownPage& known) {
+  const core::Address address = payload.get_address();
   const core::Tick arrival = kernel_time_.now(delay);
   const core::Tick from = arrival + config_.context_latency;
-  const IotlbMiss miss = bound_iotlb_->miss(space.tag, request.address, from);
-  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, space, miss, &known);
-  const IotlbAnswer answer = bound_iotlb_->lookup(space.tag, request.address, from, false);
-  const core::Address host = known.output_page | (request.address & (core::kPageBytes - 1));
+  const IotlbMiss miss = bound_iotlb_->miss(space.tag, address, from);
+  if (!miss.none()) {
+    known.entry.serial = core::IotlbRef::kNone;
+    return walk_simple(port, payload, extension, delay, arrival, space, miss, &known);
+  }
+  const IotlbAnswer answer = bound_iotlb_->lookup(space.tag, address, from, false);
+  const core::Address host = known.output_page | (address & (core::kPageBytes - 1));
   const bool as_known = answer.kind != IotlbAnswer::Kind::Miss && answer.mapping.permissions == known.permissions &&
-                        answer.mapping.output(request.address) == host;
+                        answer.mapping.output(address) == host;
   if (!as_known) return run_answered(port, payload, extension, delay, arrival, space, answer);
   known.entry = answer.entry;
   pass_simple(payload, extension, delay, arrival, answer, host);
 }
 
-// A page that the requester has not accessed like this, or that something has changed for since.
+// A page that the requester has not accessed like this, or that something has changed for since. In order all pages are:
+// none is ever remembered.
 void TranslationUnit::run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                   sc_core::sc_time& delay) {
+  if (config_.in_order) return run_in_full(port, payload, delay);
   const core::Request request = simple_request(payload, extension);
   const core::AddressSpace* space = find_space(request);
   if (space == nullptr) return run_in_full(port, payload, delay);
   const core::Tick arrival = kernel_time_.now(delay);
   const core::Tick from = arrival + config_.context_latency;
   const IotlbMiss miss = bound_iotlb_->miss(space->tag, request.address, from);
-  if (!miss.none()) return walk_simple(port, payload, extension, delay, request, arrival, *space, miss, nullptr);
+  if (!miss.none()) return walk_simple(port, payload, extension, delay, arrival, *space, miss, nullptr);
   const IotlbAnswer answer = bound_iotlb_->lookup(space->tag, request.address, from, false);
   run_answered(port, payload, extension, delay, arrival, *space, answer);
 }
@@ -106,7 +112,7 @@ void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload
   const core::Request request = simple_request(payload, extension);
   if (answer.kind == IotlbAnswer::Kind::Miss) {
     const IotlbMiss miss{answer.start, answer.looked_up};
-    return walk_simple(port, payload, extension, delay, request, arrival, space, miss, nullptr);
+    return walk_simple(port, payload, extension, delay, arrival, space, miss, nullptr);
   }
   const core::Address host = answer.mapping.output(request.address);
   if (!space.permits(answer.mapping.permissions, request.wanted(), false) ||
@@ -149,37 +155,50 @@ void TranslationUnit::end_earlier_walk(const SimpleWalk& walk) {
   std::swap(*place, simple_walks_[simple_walks_open_]);
 }
 
+// `known` is its page, or nullptr when that is not known.
 inline void TranslationUnit::walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                         sc_core::sc_time& delay, const core::Request& request, core::Tick arrival,
-                                         const core::AddressSpace& space, const IotlbMiss& miss,
-                                         const KnownPage* known) {
-  const std::uint64_t epoch = known_->epoch;
+                                         sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
+                                         const IotlbMiss& miss, const KnownPage* known) {
+  const core::Address address = payload.get_address();
   extension.clear_report();
   charge_look_ups(extension.stages, arrival, IotlbHit{miss.start, miss.looked_up});
   SimpleWalk& walk = begin_simple_walk();
   WalkJob& job = walk.job;
   job.space = space;
-  job.input = request.address;
-  job.wanted = request.wanted();
+  job.input = address;
+  job.wanted = payload.is_write() ? core::Permissions::Write : core::Permissions::Read;
   job.stages = &extension.stages;
-  walk.requester = request.requester;
+  walk.requester = extension.requester;
   walk.stale = false;
   add_look_ups(delay, miss.looked_up - arrival);
+  const std::uint64_t changes = known_->changes;
   bound_walker_->walk_blocking(job, delay);
   const core::Mapping* mapping = std::get_if<core::Mapping>(&job.outcome);
   if (walk.stale || mapping == nullptr) return go_on_walked(port, payload, delay, arrival, walk);
-  const core::Address host = mapping->output(request.address);
+  const core::Address host = mapping->output(address);
   // Memory may have waited: the page may be another's by now, or no longer known.
-  const bool as_known = known != nullptr && known->is(request, mapping->permissions, host, known_->epoch);
-  if (!as_known && front_end_->check_output(request, &job.space, host)) {
+  const bool unchanged = known_->changes == changes;
+  const bool as_known = known != nullptr && unchanged && known->permissions == mapping->permissions &&
+                        (known->output_page ^ host) < core::kPageBytes;
+  if (!as_known && !note_walked(payload, extension, walk, host, unchanged)) {
     return go_on_walked(port, payload, delay, arrival, walk);
   }
   const core::Tick end = job.end;
-  bound_iotlb_->fill(job.space.tag, request.address, *mapping, end);
-  if (!as_known) known_->remember(request, mapping->permissions, host, {}, epoch);
+  bound_iotlb_->fill(job.space.tag, address, *mapping, end);
   const core::OutcomeClass outcome = core::walk_outcome(job.entries_read);
   end_simple_walk(walk);
   access_simple(payload, extension, delay, host, end, outcome);
+}
+
+// What a walk has found that was not known: false when the access is blocked.
+bool TranslationUnit::note_walked(const ::tlm::tlm_generic_payload& payload, const DmaExtension& extension,
+                                  const SimpleWalk& walk, core::Address host, bool unchanged) {
+  const core::Request request = simple_request(payload, extension);
+  if (front_end_->check_output(request, &walk.job.space, host)) return false;
+  if (unchanged) {
+    known_->remember(request, std::get<core::Mapping>(walk.job.outcome).permissions, host, {}, known_->epoch);
+  }
+  return true;
 }
 
 }  // namespace iommu::sim

@@ -15,7 +15,7 @@ inline bool TranslationUnit::is_simple(const ::tlm::tlm_generic_payload& payload
   return extension != nullptr && extension->plain() && payload.get_command() != ::tlm::TLM_IGNORE_COMMAND &&
          payload.get_data_ptr() != nullptr && length != 0 && payload.get_streaming_width() >= length &&
          (payload.get_address() & (core::kPageBytes - 1)) + length <= core::kPageBytes &&
-         payload.get_byte_enable_ptr() == nullptr && !config_.in_order;
+         payload.get_byte_enable_ptr() == nullptr;
 }
 
 // The stages up to the IOTLB's answer.

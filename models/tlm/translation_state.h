@@ -68,29 +68,27 @@ struct alignas(64) TranslationUnit::KnownPage {
   [[nodiscard]] static std::uint32_t who_asks(core::RequesterId requester, bool write) {
     return (std::uint32_t{requester} << 1) | (write ? 1 : 0);
   }
-  /// Known for this request, with these permissions and this address of memory, in this epoch.
-  [[nodiscard]] bool is(const core::Request& request, core::Permissions granted, core::Address host,
-                        std::uint64_t current) const {
-    return page == request.address >> core::kPageShift &&
-           who == who_asks(request.requester, request.kind == core::AccessKind::Write) && permissions == granted &&
-           output_page == (host & ~(core::kPageBytes - 1)) && epoch == current;
-  }
 };
 
 struct TranslationUnit::KnownPages {
   static constexpr std::size_t kPages = 4096;
   std::array<KnownPage, kPages> pages;
   std::uint64_t epoch = 1;
+  std::uint64_t changes = 0;  // of anything here
   // The time from arrival to the end of the look-ups is nearly always the same: its conversion is kept.
   core::Tick looked_up = 0;
   sc_core::sc_time looked_up_time;
 
   /// Registers, contexts or the context cache have changed.
-  void forget() { ++epoch; }
+  void forget() {
+    ++epoch;
+    ++changes;
+  }
   void remember(const core::Request& request, core::Permissions permissions, core::Address host,
                 const core::IotlbRef& entry, std::uint64_t checked_in) {
     const std::uint64_t page = request.address >> core::kPageShift;
     const std::uint32_t by = who(request.requester, request.kind == core::AccessKind::Write);
+    ++changes;
     place(page, by) = {page, by, permissions, checked_in, host & ~(core::kPageBytes - 1), entry};
   }
   [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {

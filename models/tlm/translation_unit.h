@@ -160,20 +160,24 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[gnu::always_inline]] inline void pass_simple(::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                                  sc_core::sc_time& delay, core::Tick arrival, const IotlbAnswer& answer,
                                                  core::Address host);
-  [[gnu::noinline]] void run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                   sc_core::sc_time& delay, const core::AddressSpace& space, KnownPage& known);
+  [[gnu::always_inline]] inline void run_known(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
+                                               sc_core::sc_time& delay, const core::AddressSpace& space,
+                                               KnownPage& known);
   [[gnu::noinline]] void run_unknown(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                      sc_core::sc_time& delay);
   [[gnu::noinline]] void run_answered(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
                                       sc_core::sc_time& delay, core::Tick arrival, const core::AddressSpace& space,
                                       const IotlbAnswer& answer);
   [[gnu::always_inline]] inline void walk_simple(int port, ::tlm::tlm_generic_payload& payload, DmaExtension& extension,
-                                                 sc_core::sc_time& delay, const core::Request& request,
-                                                 core::Tick arrival, const core::AddressSpace& space,
-                                                 const IotlbMiss& miss, const KnownPage* known);
-  SimpleWalk& begin_simple_walk();
+                                                 sc_core::sc_time& delay, core::Tick arrival,
+                                                 const core::AddressSpace& space, const IotlbMiss& miss,
+                                                 const KnownPage* known);
+  [[gnu::noinline]] [[nodiscard]] bool note_walked(const ::tlm::tlm_generic_payload& payload,
+                                                   const DmaExtension& extension, const SimpleWalk& walk,
+                                                   core::Address host, bool unchanged);
+  [[gnu::always_inline]] inline SimpleWalk& begin_simple_walk();
   [[gnu::noinline]] void add_simple_walk();
-  void end_simple_walk(const SimpleWalk& walk);
+  [[gnu::always_inline]] inline void end_simple_walk(const SimpleWalk& walk);
   [[gnu::noinline]] void end_earlier_walk(const SimpleWalk& walk);
   [[gnu::noinline]] void run_in_full(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   void go_on_answered(int port, ::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay, core::Tick arrival,

@@ -34,8 +34,8 @@ struct PageTableWalker::Blocking {
   sc_core::sc_time* delay;
   core::Tick mark;
   AccessSlot* slot;
-  unsigned read = 0;                                    // entries
-  std::array<core::Tick, core::kMaxLevels + 1> took{};  // by each of them, by its level
+  unsigned read = 0;           // entries
+  bool levels_charged = true;  // false: the levels' times are written, and charged at the end
   bool stale = false;
   Blocking* next = nullptr;  // in blocking_
 };
@@ -73,6 +73,21 @@ inline void PageTableWalker::release_active(Active& active) {
   pool_.give_back(*active.slot);
   active.slot = nullptr;
   free_.push_back(&active);
+}
+
+// LT: `walk(start)` walks and returns the end. Time is carried as a delay throughout, for the reads need one: conversions
+// would cost as much as the levels.
+template <class Walk>
+inline void PageTableWalker::walk_in_slot(WalkJob& job, sc_core::sc_time& delay, Walk walk) {
+  const core::Tick now = kernel_time_.now(delay);
+  const core::Tick start = slots_.begin(config_.one_walk_per_superpage ? region_free(job, now) : now);
+  job.start = start;
+  ++counters_.walks;
+  if (start > now) wait_for_slot(job, delay, start - now);
+  const core::Tick end = walk(start);
+  slots_.release(start, end + config_.recovery);
+  job.end = end;
+  if (ends_later_) end_later(job, delay);
 }
 
 // AT: the time of a read of an entry of this level.

@@ -32,6 +32,7 @@ namespace iommu::vtd {
         core::level_bytes(level) - core::kPageBytes;  // 20:12 of a 2 MiB leaf, 29:12 of 1 GiB
     rules.reserved_in_leaf = beyond_host | kBit62 | below_page | (snoop_control ? 0 : kBit11);
   }
+  format.note_tables();
   return format;
 }
 

@@ -212,6 +212,51 @@ TEST_CASE("IOTLB: what find() would not find is a miss, at every size") {
   CHECK(iotlb.counters.lookups == 0);
 }
 
+TEST_CASE("IOTLB: one look at what is missing changes nothing but the way of the fill: 20,000 random operations") {
+  const std::uint64_t seed = 0x10B;
+  CAPTURE(seed);
+  for (const std::uint32_t ways : {4u, 32u}) {
+    for (const unsigned levels : {1u, 3u}) {
+      INFO(ways << " ways, leaves of " << levels << " sizes");
+      Random random(seed);
+      IotlbArray one({1, ways, Replacement::Lru});
+      IotlbArray other({1, ways, Replacement::Lru});
+      unsigned seen = 0;
+      unsigned unlike = 0;
+      for (int i = 0; i < 20000; ++i) {
+        const auto tag = static_cast<RequesterId>(random.below(2));
+        const auto level = static_cast<std::uint8_t>(random.chance(9, 10) ? 1 : 1 + random.below(levels));
+        const Address page = random.below(3 * ways) << 12;
+        const Address input = page + random.below(0x1000);
+        const std::uint64_t operation = random.below(100);
+        if (operation < 40) {
+          const bool misses = one.misses_at_once(tag, input);
+          if (misses && other.peek(tag, input) != nullptr) ++unlike;
+          seen += misses ? 1 : 0;
+          if (random.chance(1, 4)) continue;  // the walk gives something else
+          const Mapping found = mapping(page & ~(kBytes[level] - 1), level, Address(i) << 30);
+          one.fill(tag, found, Tick(i));
+          other.fill(tag, found, Tick(i));
+        } else if (operation < 98) {
+          const IotlbEntry* a = one.find(tag, input);
+          const IotlbEntry* b = other.find(tag, input);
+          if ((a == nullptr) != (b == nullptr) ||
+              (a != nullptr && (a->mapping.output(input) != b->mapping.output(input) || a->ready_at != b->ready_at))) {
+            ++unlike;
+          }
+        } else {
+          if (one.invalidate(pages(5, page, page + 0xFFF)) != other.invalidate(pages(5, page, page + 0xFFF))) ++unlike;
+        }
+      }
+      CHECK(unlike == 0);
+      CHECK(one.size() == other.size());
+      CHECK(one.counters.fills == other.counters.fills);
+      CHECK(one.counters.evictions == other.counters.evictions);
+      CHECK((ways == 4 || levels == 3 || seen > 1000));
+    }
+  }
+}
+
 TEST_CASE("IOTLB: a piece serves its 4 KiB of the leaf and goes with the whole leaf") {
   for (const std::uint8_t level : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
     const Address leaf = 0x4000000000;

@@ -31,6 +31,7 @@ PageFormat format() {
     f.level[level].reserved_in_table = kBad | (level > 3 ? kLeaf : 0) | (level == 4 ? kBadAtLevel4 : 0);
     f.level[level].reserved_in_leaf = kBad | (level_bytes(level) - kPageBytes);
   }
+  f.note_tables();
   return f;
 }
 
@@ -51,7 +52,7 @@ constexpr Address kInput = 0xD50CEAACC678;
 // A walk that has taken plain entries down to `level`.
 PlainWalk at_level(const PlainRig& rig, unsigned level, Permissions wanted) {
   PlainWalk walk(rig.space, kInput, wanted);
-  for (unsigned above = 4; above > level; --above) REQUIRE(walk.take((0x6000 + (4 - above) * 0x1000) | kBoth));
+  for (unsigned above = 4; above > level; --above) REQUIRE(walk.descend((0x6000 + (4 - above) * 0x1000) | kBoth));
   REQUIRE(walk.level() == level);
   return walk;
 }
@@ -62,13 +63,12 @@ void leaves_alone(unsigned level, Permissions wanted, std::uint64_t entry) {
   const PlainRig rig;
   PlainWalk walk = at_level(rig, level, wanted);
   const Address address = walk.entry_address();
-  CHECK_FALSE(walk.take(entry));
-  CHECK_FALSE(walk.done());
+  CHECK_FALSE(walk.descend(entry));
+  CHECK_FALSE(walk.take_leaf(entry));
   CHECK(walk.level() == level);
   CHECK(walk.entry_address() == address);
   CHECK(walk.position().permissions == Permissions::ReadWrite);
-  CHECK(walk.take(0x9000 | kBoth));
-  CHECK(walk.done() == (level == 1));
+  CHECK((level == 1 ? walk.take_leaf(0x9000 | kBoth) : walk.descend(0x9000 | kBoth)));
 }
 
 TEST_CASE("a whole plain walk: which entries are asked for, and the mapping") {
@@ -76,21 +76,22 @@ TEST_CASE("a whole plain walk: which entries are asked for, and the mapping") {
   PlainWalk walk(rig.space, kInput, Permissions::Read);
   CHECK(walk.level() == 4);
   CHECK(walk.entry_address() == 0x5D50);
-  CHECK(walk.take(0x6000 | kBoth));
+  CHECK(walk.descend(0x6000 | kBoth));
   CHECK(walk.level() == 3);
   CHECK(walk.entry_address() == 0x6198);
   CHECK(walk.position().table == 0x6000);
   CHECK(walk.position().level == 3);
   CHECK(walk.position().permissions == Permissions::ReadWrite);
-  CHECK(walk.take(0x7000 | kRead));
+  CHECK(walk.descend(0x7000 | kRead));
   CHECK(walk.entry_address() == 0x7AA8);
   CHECK(walk.position().permissions == Permissions::Read);
-  CHECK(walk.take(0x8000 | kBoth));
+  CHECK(walk.descend(0x8000 | kBoth));
   CHECK(walk.entry_address() == 0x8660);
-  CHECK_FALSE(walk.done());
-  CHECK(walk.take(0x345678000 | kBoth | kSnoop));
-  REQUIRE(walk.done());
   CHECK(walk.level() == 1);
+  CHECK_FALSE(walk.descend(0x345678000 | kBoth | kSnoop));
+  REQUIRE(walk.take_leaf(0x345678000 | kBoth | kSnoop));
+  CHECK(walk.level() == 1);
+  CHECK(walk.entry_address() == 0x8660);
   const Mapping m = walk.mapping(9);
   CHECK(m.input_page == 0xD50CEAACC000);
   CHECK(m.output_page == 0x345678000);
@@ -103,8 +104,8 @@ TEST_CASE("a whole plain walk: which entries are asked for, and the mapping") {
 TEST_CASE("a leaf of 2 MiB or 1 GiB ends a plain walk") {
   const PlainRig rig;
   PlainWalk two = at_level(rig, 2, Permissions::Write);
-  CHECK(two.take(0x40200000 | kWrite | kLeaf));
-  REQUIRE(two.done());
+  CHECK_FALSE(two.descend(0x40200000 | kWrite | kLeaf));
+  REQUIRE(two.take_leaf(0x40200000 | kWrite | kLeaf));
   CHECK(two.level() == 2);
   CHECK(two.mapping(3).level == 2);
   CHECK(two.mapping(3).input_page == 0xD50CEAA00000);
@@ -112,8 +113,8 @@ TEST_CASE("a leaf of 2 MiB or 1 GiB ends a plain walk") {
   CHECK(two.mapping(3).permissions == Permissions::Write);
   CHECK_FALSE(two.mapping(3).snoop);
   PlainWalk three = at_level(rig, 3, Permissions::Write);
-  CHECK(three.take(0x40000000 | kBoth | kLeaf));
-  REQUIRE(three.done());
+  CHECK_FALSE(three.descend(0x40000000 | kBoth | kLeaf));
+  REQUIRE(three.take_leaf(0x40000000 | kBoth | kLeaf));
   CHECK(three.mapping(3).level == 3);
   CHECK(three.mapping(3).input_page == 0xD50CC0000000);
 }
@@ -143,8 +144,7 @@ TEST_CASE("a plain walk that begins below a cached upper part") {
   CHECK(walk.skip_to({0x8000, 1, Permissions::Read}));
   CHECK(walk.level() == 1);
   CHECK(walk.entry_address() == 0x8660);
-  CHECK(walk.take(0x345678000 | kBoth));
-  REQUIRE(walk.done());
+  REQUIRE(walk.take_leaf(0x345678000 | kBoth));
   CHECK(walk.mapping(9).permissions == Permissions::Read);
   PlainWalk refused(rig.space, kInput, Permissions::Write);
   CHECK_FALSE(refused.skip_to({0x8000, 1, Permissions::Read}));
@@ -173,24 +173,25 @@ TEST_CASE("as far as a plain walk goes, a walk goes the same way: 20,000 random 
     const auto wanted = static_cast<Permissions>(1 + random.below(3));
     PlainWalk plain(rig.space, input, wanted);
     Walk walk(rig.space, input, wanted, false);
-    while (!plain.done()) {
+    bool leaf = false;
+    for (;;) {
       REQUIRE_FALSE(walk.done());
       REQUIRE(plain.entry_address() == walk.entry_address());
       REQUIRE(plain.level() == walk.level());
       std::uint64_t entry = (random.below(1u << 20) << 30) | kBoth;
       if (random.chance(1, 3)) entry ^= std::uint64_t{1} << random.below(52);
-      const bool taken = plain.take(entry);
+      const bool table = plain.descend(entry);
+      if (!table) leaf = plain.take_leaf(entry);
       walk.give(true, entry);
-      if (!taken) {
-        // Such a walk may go on, where a bit is reserved at other levels only.
-        ++left;
-        break;
-      }
-      if (plain.done()) break;
+      if (!table) break;
       REQUIRE(plain.position().table == walk.position().table);
       REQUIRE(plain.position().permissions == walk.position().permissions);
     }
-    if (!plain.done()) continue;
+    if (!leaf) {
+      // Such a walk may go on, where a bit is reserved at other levels only.
+      ++left;
+      continue;
+    }
     ++done;
     REQUIRE(walk.done());
     const auto* mapping = std::get_if<Mapping>(&walk.outcome());
@@ -205,6 +206,26 @@ TEST_CASE("as far as a plain walk goes, a walk goes the same way: 20,000 random 
   }
   CHECK(done > 5000);
   CHECK(left > 1000);
+}
+
+TEST_CASE("without notes of its tables a format's walks are all looked at in full") {
+  PlainRig rig;
+  rig.page_format.notable_in_table = ~std::uint64_t{0};
+  PlainWalk walk(rig.space, kInput, Permissions::Read);
+  CHECK_FALSE(walk.descend(0x6000 | kBoth));
+  CHECK_FALSE(walk.take_leaf(0x6000 | kBoth));
+}
+
+TEST_CASE("notes of a format's tables: the leaf bit and what is reserved at levels 5 to 2") {
+  PageFormat f;
+  f.leaf_bit = kLeaf;
+  f.level[1].reserved_in_table = 0x1;
+  f.level[2].reserved_in_table = 0x2;
+  f.level[3].reserved_in_table = 0x4;
+  f.level[4].reserved_in_table = 0x8;
+  f.level[5].reserved_in_table = 0x40;
+  f.note_tables();
+  CHECK(f.notable_in_table == 0x44E);
 }
 
 }  // namespace

@@ -230,6 +230,32 @@ TEST_CASE("a key that was missed is put in once, whatever comes in between") {
   }
 }
 
+TEST_CASE("a key that was seen to be missing takes the oldest one's place, until another one has come") {
+  TlbArray<int> array(1, 16, Replacement::Lru);
+  CHECK(array.replace_missed() == nullptr);
+  CHECK(array.misses_at_once(500, 0));
+  CHECK(array.replace_missed() == nullptr);  // there is room
+  for (int i = 0; i < 16; ++i) array.insert(1 + static_cast<std::uint64_t>(i), 0, i);
+  CHECK(array.replace_missed() == nullptr);  // others have come since
+  CHECK_FALSE(array.misses_at_once(1, 0));
+  CHECK(array.misses_at_once(500, 0));
+  CHECK(array.misses(600, 0));
+  CHECK(array.find(700, 0) == nullptr);
+  int* data = array.replace_missed();
+  REQUIRE(data != nullptr);
+  CHECK(*data == 0);
+  *data = 50;
+  CHECK(array.replace_missed() == nullptr);  // once
+  CHECK(*array.find(500, 0) == 50);
+  CHECK(array.find(600, 0) == nullptr);
+  CHECK(array.find(700, 0) == nullptr);
+  CHECK(array.find(1, 0) == nullptr);
+  CHECK(array.size() == 16);
+  TlbArray<int> none(0, 0, Replacement::Lru);
+  CHECK_FALSE(none.misses_at_once(1, 0));
+  CHECK(none.replace_missed() == nullptr);
+}
+
 TEST_CASE("a key's place says what stood there") {
   using Before = TlbArray<int>::Before;
   TlbArray<int> array(1, 2, Replacement::Lru);
@@ -379,7 +405,7 @@ class Naive {
 TEST_CASE("against a naive array: 20,000 random operations for each policy and shape") {
   struct {
     std::uint32_t sets, ways;
-  } const shapes[] = {{1, 1}, {1, 4}, {1, 16}, {4, 2}, {8, 4}, {16, 1}};
+  } const shapes[] = {{1, 1}, {1, 4}, {1, 16}, {4, 2}, {8, 4}, {16, 1}, {1, 64}, {4, 16}};
   for (const Replacement policy : {Replacement::Lru, Replacement::Fifo, Replacement::Plru}) {
     for (const auto& shape : shapes) {
       const std::uint64_t seed = 0xC0FFEE + shape.sets * 100 + shape.ways;
@@ -390,11 +416,34 @@ TEST_CASE("against a naive array: 20,000 random operations for each policy and s
       Naive naive(shape.sets, shape.ways, policy);
       const std::uint64_t keys = 2u * shape.sets * shape.ways + 1;
       bool same = true;
+      std::uint64_t seen = 0;  // to be missing, at one look
+      int replaced = 0;
       for (int i = 0; i < 20000 && same; ++i) {
         const std::uint64_t k = 1 + random.below(keys);
-        const std::uint64_t operation = random.below(100);
+        const std::uint64_t operation = random.below(120);
         if (operation < 15) {
           same = array.misses(k, k) == !naive.has(k, k);
+        } else if (operation >= 110) {
+          if (array.misses_at_once(k, k)) {
+            same = !naive.has(k, k);
+            seen = k;
+          }
+        } else if (operation >= 100) {
+          // Mostly right after the look, sometimes long after it, or after looks for others.
+          const bool look = !random.chance(1, 8);
+          if (look && array.misses_at_once(k, k)) {
+            same = !naive.has(k, k);
+            seen = k;
+          }
+          const std::uint64_t another = 1 + random.below(keys);
+          if (random.chance(1, 3)) same = same && array.misses(another, another) == !naive.has(another, another);
+          if (int* data = array.replace_missed()) {
+            const auto expected = seen == 0 ? std::nullopt : naive.insert(seen, seen, i);
+            same = same && expected.has_value() && *data == *expected;
+            *data = i;
+            seen = 0;
+            ++replaced;
+          }
         } else if (operation < 50) {
           const int* found = array.find(k, k);
           const auto expected = naive.find(k, k);
@@ -403,6 +452,7 @@ TEST_CASE("against a naive array: 20,000 random operations for each policy and s
           int gone = -1;
           const bool displaced = array.insert(k, k, i, &gone);
           const auto expected = naive.insert(k, k, i);
+          seen = 0;
           same = displaced == expected.has_value() && (!displaced || gone == *expected);
         } else {
           const std::uint64_t modulus = 2 + random.below(3);
@@ -410,6 +460,8 @@ TEST_CASE("against a naive array: 20,000 random operations for each policy and s
         }
         if (!same) FAIL_CHECK("differs at operation " << i);
       }
+      const bool indexed = shape.ways > 8 && policy != Replacement::Plru;
+      CHECK((indexed ? replaced > 40 : replaced == 0));
     }
   }
 }
