@@ -65,26 +65,16 @@ class Resource {
     Tick start;
     Tick end;
   };
-  // One unit's uses in order of time, without overlaps; those that touch are one. Before `forgotten` it counts as taken.
-  struct Unit {
-    static constexpr std::size_t kUses = 32;
-    Tick forgotten = 0;                // never later than the last use's start
-    std::size_t newest = 0;            // in the ring
-    std::array<Tick, kUses> starts{};  // of the uses, a ring; empty ones are the oldest, and change nothing
-    std::array<Tick, kUses> ends{};
-
-    [[nodiscard]] Tick last_start() const { return starts[newest]; }
-    [[nodiscard]] Tick& last_end() { return ends[newest]; }
-    [[nodiscard]] Tick last_end() const { return ends[newest]; }
-    /// From the oldest, 0, to the last one, kUses - 1.
-    [[nodiscard]] Use use(std::size_t i) const {
-      const std::size_t place = (newest + 1 + i) % kUses;
-      return {starts[place], ends[place]};
-    }
+  // One unit's last uses in order of time, without overlaps; those that touch are one. Before the end of the one before
+  // these it counts as taken.
+  class Unit {
+   public:
+    [[nodiscard]] Tick last_start() const { return starts_[newest_]; }
+    [[nodiscard]] Tick last_end() const { return last_end_; }
 
     [[nodiscard]] Tick earliest(Tick now, Tick occupancy) const {
-      Tick start = std::max(now, forgotten);
-      if (last_end() <= start) return start;
+      Tick start = std::max(now, forgotten());
+      if (last_end_ <= start) return start;
       for (std::size_t i = 0; i < kUses; ++i) {
         const Use taken = use(i);
         if (taken.end <= start) continue;
@@ -95,38 +85,52 @@ class Resource {
     }
     /// The usual case: nothing is taken from `now` on, and takes it.
     bool take_at_end(Tick now, Tick occupancy) {
-      Tick& end = last_end();
-      if (end > now) return false;
-      if (end == now) {
-        end += occupancy;
+      if (last_end_ > now) return false;
+      if (last_end_ == now) {
+        end_last_at(now + occupancy);
       } else if (occupancy != 0) {
         append(now, now + occupancy);
       }
       return true;
     }
     Tick take_behind_last(Tick occupancy) {
-      const Tick start = last_end();
-      last_end() += occupancy;
+      const Tick start = last_end_;
+      end_last_at(start + occupancy);
       return start;
     }
     void take(Tick start, Tick end) {
       if (start == end) return;
-      if (start > last_end()) {
+      if (start > last_end_) {
         append(start, end);
       } else if (start >= last_start()) {
-        last_end() = std::max(last_end(), end);
+        end_last_at(std::max(last_end_, end));
       } else {
         take_between(start, end);
       }
     }
+
+   private:
+    static constexpr std::size_t kUses = 32;
+    static constexpr std::size_t kRing = 64;  // a power of two with room for the one before them
+
+    /// From the oldest, 0, to the last one, kUses - 1.
+    [[nodiscard]] Use use(std::size_t i) const {
+      const std::size_t place = (newest_ + kRing - (kUses - 1) + i) % kRing;
+      return {starts_[place], ends_[place]};
+    }
+    [[nodiscard]] Tick forgotten() const { return ends_[(newest_ + kRing - kUses) % kRing]; }
+    void end_last_at(Tick end) {
+      ends_[newest_] = end;
+      last_end_ = end;
+    }
     void append(Tick start, Tick end) {
-      newest = (newest + 1) % kUses;
-      forgotten = ends[newest];
-      starts[newest] = start;
-      ends[newest] = end;
+      newest_ = (newest_ + 1) % kRing;
+      starts_[newest_] = start;
+      end_last_at(end);
     }
     // Not behind all others.
     [[gnu::noinline]] void take_between(Tick start, Tick end) {
+      // The one that may be forgotten and then all, in order.
       std::array<Use, kUses + 1> uses;
       std::size_t made = 0;
       std::size_t i = 0;
@@ -139,16 +143,18 @@ class Resource {
       for (; i < kUses && use(i).start <= taken.end; ++i) taken.end = std::max(taken.end, use(i).end);
       keep(taken);
       for (; i < kUses; ++i) keep(use(i));
-      std::size_t from = 0;
-      if (made == kUses + 1) forgotten = uses[from++].end;
-      starts = {};
-      ends = {};
-      newest = kUses - 1;
-      for (std::size_t place = kUses - (made - from); place < kUses; ++place, ++from) {
-        starts[place] = uses[from].start;
-        ends[place] = uses[from].end;
-      }
+      const Tick before = forgotten();
+      *this = Unit();
+      if (made <= kUses) append(before, before);
+      for (std::size_t free = made; free < kUses; ++free) append(0, 0);
+      for (std::size_t each = 0; each < made; ++each) append(uses[each].start, uses[each].end);
     }
+
+    // The last one's end once more: whoever comes next looks at it, without a look for it first.
+    Tick last_end_ = 0;
+    std::array<Tick, kRing> starts_{};  // of the uses, a ring; empty ones change nothing
+    std::array<Tick, kRing> ends_{};
+    std::size_t newest_ = 0;  // in the ring
   };
 
   // Not inlined, so that the usual case stays small where it is.
