@@ -58,11 +58,6 @@ std::optional<PhysicalPages> PhysicalPages::of(const IOMMU_MAP_PHYSICAL_ADDRESS*
   return PhysicalPages(frames, 0, count);
 }
 
-bool Placement::fits(const LogicalSpace& space, const ULONGLONG* explicit_address, std::uint64_t pages) {
-  if (explicit_address == nullptr) return true;
-  return (*explicit_address & kPageMask) == 0 && space.contains(*explicit_address >> core::kPageShift, pages);
-}
-
 NTSTATUS Placement::read(const LogicalSpace& space, const ULONGLONG* explicit_address, const ULONGLONG* min,
                          const ULONGLONG* max, Placement& placement) {
   placement.is_explicit = explicit_address != nullptr;

@@ -69,7 +69,10 @@ struct Placement {
   std::uint64_t max_page = 0;
 
   /// False when an explicit address is unaligned or `pages` from there on leave the space. NULL fits.
-  [[nodiscard]] static bool fits(const LogicalSpace& space, const ULONGLONG* explicit_address, std::uint64_t pages);
+  [[nodiscard]] static bool fits(const LogicalSpace& space, const ULONGLONG* explicit_address, std::uint64_t pages) {
+    if (explicit_address == nullptr) return true;
+    return (*explicit_address & kPageMask) == 0 && space.contains(*explicit_address >> core::kPageShift, pages);
+  }
   /// STATUS_NOT_SUPPORTED: an explicit address with an allocator, or none without. STATUS_INVALID_PARAMETER_MIX: no
   /// whole page lies in [Min, Max] (OP-19); without an allocator both are ignored. Else the rest of `placement`.
   [[nodiscard]] static NTSTATUS read(const LogicalSpace& space, const ULONGLONG* explicit_address, const ULONGLONG* min,

@@ -67,7 +67,15 @@ class PageMap {
     Chunk& into = chunks_[chunk];
     ++size_;
     if (into.empty() || into.back().page < page) return into.emplace_back(page);
-    return *into.emplace(into.begin() + (first_after(into, page) - into.data()), page);
+    const std::size_t at = static_cast<std::size_t>(first_after(into, page) - into.data());
+    latest_after_ = at + 1;  // where the next page comes
+    const Entry last = into.back();
+    into.push_back(last);
+    const auto place = into.begin() + static_cast<std::ptrdiff_t>(at);
+    std::move_backward(place, into.end() - 2, into.end() - 1);
+    static_cast<Value&>(*place) = Value();
+    place->page = page;
+    return *place;
   }
 
   /// Removes a page. False: it was not there.
@@ -85,12 +93,18 @@ class PageMap {
  private:
   using Chunk = std::vector<Entry>;
 
-  [[nodiscard]] static const Entry* first_after(const Chunk& chunk, std::uint64_t page) {
+  [[nodiscard]] const Entry* first_after(const Chunk& chunk, std::uint64_t page) const {
     const Entry* begin = chunk.data();
     const Entry* end = begin + chunk.size();
     if (begin == end || end[-1].page <= page) return end;
-    return std::upper_bound(begin, end, page,
-                            [](std::uint64_t value, const Entry& entry) { return value < entry.page; });
+    if (begin->page > page) return begin;
+    const std::size_t at = latest_after_;
+    const bool same = at != 0 && at < chunk.size() && begin[at - 1].page <= page && page < begin[at].page;
+    if (same) return begin + at;
+    const Entry* after =
+        std::upper_bound(begin, end, page, [](std::uint64_t value, const Entry& entry) { return value < entry.page; });
+    latest_after_ = static_cast<std::size_t>(after - begin);
+    return after;
   }
 
   /// The chunk that a page is in or belongs to.
@@ -152,6 +166,7 @@ class PageMap {
   std::vector<Chunk> chunks_ = std::vector<Chunk>(1);
   std::vector<std::uint64_t> firsts_ = {0};  // lowest page that belongs to each chunk
   mutable std::size_t latest_ = 0;           // chunk of the latest look-up
+  mutable std::size_t latest_after_ = 0;     // what the latest search in a chunk has found; a guess
   std::size_t size_ = 0;
 };
 
