@@ -211,6 +211,21 @@ BuddyAllocator::Block BuddyAllocator::lowest_source(unsigned order, std::uint64_
   return source;
 }
 
+// The usual case: the first of all free blocks of this order or a higher one gives its beginning. The rests of it are each the first free
+// block of their orders then.
+std::uint64_t BuddyAllocator::split_lowest(Block source, unsigned order) {
+  PageMap<NoValue>& blocks = free_[source.order];
+  blocks.erase(source.first);
+  lowest_[source.order] = blocks.empty() ? kNone : blocks.front().page;
+  for (unsigned o = source.order; o-- > order;) {
+    lowest_[o] = source.first + order_pages(o);
+    free_[o].insert(lowest_[o]);
+  }
+  for (unsigned o = source.order + 1; o-- > order;) lowest_from_[o] = std::min(lowest_[o], lowest_from_[o + 1]);
+  if (order != 0) set_lowest(order - 1, lowest_[order - 1]);
+  return source.first;
+}
+
 std::uint64_t BuddyAllocator::allocate_lowest(unsigned order, std::uint64_t pages, std::uint64_t min_page,
                                               std::uint64_t max_page) {
   const std::optional<std::uint64_t> lowest_start = round_up(min_page, order_pages(order));
@@ -219,6 +234,7 @@ std::uint64_t BuddyAllocator::allocate_lowest(unsigned order, std::uint64_t page
   if (source.first == kNone) return kNone;
   const std::uint64_t best = std::max(source.first, *lowest_start);
   if (!within(best, pages, min_page, max_page)) return kNone;  // then no higher one is
+  if (best == source.first && best == lowest_from_[order]) return split_lowest(source, order);
   remove_free(source);
   Block part = source;
   while (part.order > order) {

@@ -77,6 +77,7 @@ class BuddyAllocator {
                                               std::uint64_t max_page);
   [[nodiscard]] std::uint64_t allocate_lowest(unsigned order, std::uint64_t pages, std::uint64_t min_page,
                                               std::uint64_t max_page);
+  [[nodiscard]] std::uint64_t split_lowest(Block source, unsigned order);
   [[nodiscard]] bool merging_helps(unsigned order, std::uint64_t pages, std::uint64_t min_page,
                                    std::uint64_t max_page) const;
   [[nodiscard]] bool free_or_recent(std::uint64_t first, unsigned order) const;
