@@ -6,7 +6,7 @@ namespace iommu::sim {
 
 Bus::Bus(sc_core::sc_module_name name, const BusConfig& config)
     : sc_module(name),
-      initiators("initiators"),
+      initiators("initiators", *this),
       targets("targets"),
       config_(config),
       request_time_(to_sc_time(config.request_latency)),

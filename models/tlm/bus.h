@@ -11,13 +11,13 @@
 #pragma once
 
 #include <tlm_utils/multi_passthrough_initiator_socket.h>
-#include <tlm_utils/multi_passthrough_target_socket.h>
 #include <deque>
 #include <string>
 #include <vector>
 
 #include "models/core/address_map.h"
 #include "models/tlm/fifo.h"
+#include "models/tlm/indexed_target_socket.h"
 #include "models/tlm/socket_width.h"
 #include "models/tlm/time.h"
 
@@ -38,7 +38,7 @@ struct BusCounters {
 class Bus : public sc_core::sc_module {
  public:
   /// Any number, all with the same view of the addresses.
-  tlm_utils::multi_passthrough_target_socket<Bus, kSocketWidthBits> initiators;
+  IndexedTargetSocket<Bus, kSocketWidthBits> initiators;
   /// Bound by connect().
   tlm_utils::multi_passthrough_initiator_socket<Bus, kSocketWidthBits> targets;
 
@@ -66,6 +66,7 @@ class Bus : public sc_core::sc_module {
   [[nodiscard]] std::size_t open_transactions() const { return open_.size(); }
 
  private:
+  friend class IndexedTargetSocket<Bus, kSocketWidthBits>;
   // A non-blocking transaction under way.
   struct Open {
     ::tlm::tlm_generic_payload* payload = nullptr;

@@ -10,7 +10,7 @@ namespace iommu::sim {
 TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const TranslationUnitConfig& config,
                                  std::unique_ptr<core::FrontEnd> front_end)
     : sc_module(name),
-      dma("dma"),
+      dma("dma", *this),
       registers("registers"),
       memory("memory"),
       structures("structures"),

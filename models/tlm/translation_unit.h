@@ -23,7 +23,6 @@
 // Both modes may not be mixed on one unit: initiators all use b_transport, or all use nb_transport.
 #pragma once
 
-#include <tlm_utils/multi_passthrough_target_socket.h>
 #include <tlm_utils/simple_initiator_socket.h>
 #include <tlm_utils/simple_target_socket.h>
 #include <array>
@@ -34,6 +33,7 @@
 
 #include "models/core/context_cache.h"
 #include "models/core/translation_flow.h"
+#include "models/tlm/indexed_target_socket.h"
 #include "models/tlm/iotlb.h"
 #include "models/tlm/page_table_walker.h"
 
@@ -79,7 +79,7 @@ struct TranslationCounters {
 
 class TranslationUnit : public sc_core::sc_module, private WalkClient {
  public:
-  tlm_utils::multi_passthrough_target_socket<TranslationUnit, kSocketWidthBits> dma;
+  IndexedTargetSocket<TranslationUnit, kSocketWidthBits> dma;
   tlm_utils::simple_target_socket<TranslationUnit, kSocketWidthBits> registers;
   tlm_utils::simple_initiator_socket<TranslationUnit, kSocketWidthBits> memory;
   tlm_utils::simple_initiator_socket<TranslationUnit, kSocketWidthBits> structures;
@@ -104,6 +104,7 @@ class TranslationUnit : public sc_core::sc_module, private WalkClient {
   [[nodiscard]] const core::FrontEnd& front_end() const { return *front_end_; }
 
  private:
+  friend class IndexedTargetSocket<TranslationUnit, kSocketWidthBits>;
   struct Transaction;
   struct Piece;
   struct Upstream;
