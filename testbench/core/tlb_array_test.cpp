@@ -251,6 +251,12 @@ TEST_CASE("a key that was seen to be missing takes the oldest one's place, until
   CHECK(array.find(700, 0) == nullptr);
   CHECK(array.find(1, 0) == nullptr);
   CHECK(array.size() == 16);
+  // Nor over itself when it is the oldest, wherever it stands.
+  for (std::uint64_t one = 1000; one < 1100; ++one) {
+    if (!array.misses_at_once(one, 0) || array.replace_missed() == nullptr) continue;
+    for (std::uint64_t k = 2; k < one; ++k) static_cast<void>(array.find(k, 0));
+    CHECK(array.replace_missed() == nullptr);
+  }
   TlbArray<int> none(0, 0, Replacement::Lru);
   CHECK_FALSE(none.misses_at_once(1, 0));
   CHECK(none.replace_missed() == nullptr);

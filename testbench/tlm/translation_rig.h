@@ -39,6 +39,7 @@ class TestMemory : public sc_core::sc_module {
   std::uint64_t accesses = 0;
   std::function<void(Address, bool)> on_access;  ///< (address, write) before it is done
   std::function<void(Address)> after_access;     ///< blocking: when it is done, before the call returns
+  std::function<Tick(Address)> waits;            ///< blocking: how long it waits for something busy, besides `latency`
 
   TestMemory(sc_core::sc_module_name name, std::size_t size) : sc_module(name), socket("socket"), bytes(size, 0) {
     socket.register_b_transport(this, &TestMemory::b_transport);
@@ -76,7 +77,9 @@ class TestMemory : public sc_core::sc_module {
     access(payload);
     if (after_access) after_access(payload.get_address());
     payload.set_dmi_allowed(says_dmi);
-    delay += sim::to_sc_time(latency);
+    const Tick waited = waits ? waits(payload.get_address()) : 0;
+    if (waited != 0) payload.get_extension<sim::DmaExtension>()->wait += waited;
+    delay += sim::to_sc_time(latency + waited);
   }
   tlm::tlm_sync_enum nb_transport_fw(int id, tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) {

@@ -148,6 +148,37 @@ TEST_CASE("walks by direct access are those by transactions, whatever the tables
   }
 }
 
+TEST_CASE("LT: what reads of entries wait for busy memory is a stage of its own, whichever way a walk takes") {
+  // Entries at levels 4 to 1, whose reads wait for 1, 2, 3 and 4 ns.
+  const std::map<core::Address, core::Tick> waits = {
+      {0x100000, 1000}, {0x101000, 2000}, {0x102010, 3000}, {0x103000, 4000}};
+  for (const bool caches : {false, true}) {
+    for (const bool faults : {false, true}) {
+      INFO("caches " << caches << ", faults " << faults);
+      Access access = access_to(0x400000);
+      access.write = true;
+      RigConfig config;
+      if (!caches) config.walker.cache.entries = {};
+      simulate(config, [&](Rig& rig) {
+        rig.enable();
+        const core::Address table = rig.new_table();
+        REQUIRE(table == 0x100000);
+        rig.context(kDevice, table, 5);
+        rig.map(table, 0x400000, 0x200000, faults ? 1 : 3);
+        rig.memory.waits = [&](core::Address address) {
+          const auto found = waits.find(address);
+          return found == waits.end() ? core::Tick{0} : found->second;
+        };
+        rig.initiator.lt(access);
+      });
+      CHECK(access.stages.of(core::Stage::MemoryWait) == 10000);
+      for (unsigned level = 1; level <= 4; ++level) CHECK(access.stages.of(core::walk_level_stage(level)) == 52000);
+      CHECK(access.stages.total() == access.ended - access.issued);
+      CHECK((access.reason == 0x05) == faults);
+    }
+  }
+}
+
 TEST_CASE("a walk by direct access goes on by transactions where memory has granted no more, in the same time") {
   std::vector<Access> done;
   std::vector<std::uint64_t> transactions;
