@@ -111,6 +111,15 @@ TEST_CASE("the last 32 uses are remembered: before those everything counts as ta
   }
 }
 
+TEST_CASE("what is forgotten stays taken when uses that are remembered become one") {
+  Resource unit(1);
+  for (Tick n = 0; n < 50; ++n) CHECK(unit.reserve(100 * n, 10) == 100 * n);
+  // 18 to 49 are remembered. The gap of 90 between 19 and 20 is filled, and is one use with the latter, from 1910 to 2010.
+  CHECK(unit.reserve(1905, 90) == 1910);
+  // Use 17 was over at 1710.
+  CHECK(unit.reserve(0, 5) == 1710);
+}
+
 TEST_CASE("a use of unknown length that reaches into the next one joins it") {
   Resource resource(1);
   CHECK(resource.reserve(100, 10) == 100);
