@@ -12,10 +12,6 @@ Bus::Bus(sc_core::sc_module_name name, const BusConfig& config)
       request_time_(to_sc_time(config.request_latency)),
       response_time_(to_sc_time(config.response_latency)) {
   require_picosecond_resolution();
-  initiators.register_b_transport(this, &Bus::b_transport);
-  initiators.register_nb_transport_fw(this, &Bus::nb_transport_fw);
-  initiators.register_transport_dbg(this, &Bus::transport_dbg);
-  initiators.register_get_direct_mem_ptr(this, &Bus::get_direct_mem_ptr);
   targets.register_nb_transport_bw(this, &Bus::nb_transport_bw);
   targets.register_invalidate_direct_mem_ptr(this, &Bus::invalidate_direct_mem_ptr);
 }

@@ -1,8 +1,8 @@
 // A target socket for any number of initiators that says which of them calls, without steps of its own on the way.
 //
-// What it does: all that tlm_utils::multi_passthrough_target_socket does, which it is; but the calls of an initiator's socket
-// go to the module itself, which costs a hop of blocking transport half as much. What it does not do: the same for
-// sockets that are bound through another multi-socket: these take the usual way.
+// What it does: all that tlm_utils::multi_passthrough_target_socket does, which it is, and registers the module's functions
+// itself; the calls of an initiator's socket go straight to them. What it does not do: the same for sockets that are bound
+// through another multi-socket: these take the usual way.
 #pragma once
 
 #include <tlm_utils/multi_passthrough_target_socket.h>
@@ -10,15 +10,20 @@
 
 namespace iommu::sim {
 
-/// Module has the four members of the forward interface with an index in front, b_transport(int, ...) and so on, which it
-/// registers as ever, and makes this class a friend when they are private.
+/// Module has the four functions of the forward interface with an index in front, b_transport(int, ...) and so on, and
+/// makes this class a friend when they are private. The index counts initiators' sockets in the order of their binding.
 template <class Module, unsigned kWidth>
 class IndexedTargetSocket : public tlm_utils::multi_passthrough_target_socket<Module, kWidth> {
   using Usual = tlm_utils::multi_passthrough_target_socket<Module, kWidth>;
   using Forward = ::tlm::tlm_fw_transport_if<>;
 
  public:
-  IndexedTargetSocket(const char* name, Module& module) : Usual(name), module_(module) {}
+  IndexedTargetSocket(const char* name, Module& module) : Usual(name), module_(module) {
+    this->register_b_transport(&module, &Module::b_transport);
+    this->register_nb_transport_fw(&module, &Module::nb_transport_fw);
+    this->register_transport_dbg(&module, &Module::transport_dbg);
+    this->register_get_direct_mem_ptr(&module, &Module::get_direct_mem_ptr);
+  }
 
   /// Called once for each initiator's socket that is bound: what that calls from then on.
   Forward& get_base_interface() override {

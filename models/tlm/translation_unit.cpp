@@ -28,10 +28,6 @@ TranslationUnit::TranslationUnit(sc_core::sc_module_name name, const Translation
     SC_REPORT_ERROR("iommu-vp",
                     (std::string(this->name()) + ": early_hits and exact_responses exclude each other").c_str());
   }
-  dma.register_b_transport(this, &TranslationUnit::b_transport);
-  dma.register_nb_transport_fw(this, &TranslationUnit::nb_transport_fw);
-  dma.register_transport_dbg(this, &TranslationUnit::transport_dbg);
-  dma.register_get_direct_mem_ptr(this, &TranslationUnit::get_direct_mem_ptr);
   registers.register_b_transport(this, &TranslationUnit::registers_b);
   registers.register_nb_transport_fw(this, &TranslationUnit::registers_nb);
   registers.register_transport_dbg(this, &TranslationUnit::registers_dbg);

@@ -24,12 +24,7 @@ class Target : public sc_core::sc_module {
   sim::IndexedTargetSocket<Target, kWidth> socket;
   std::vector<std::pair<int, char>> calls;
 
-  explicit Target(sc_core::sc_module_name name) : sc_module(name), socket("socket", *this) {
-    socket.register_b_transport(this, &Target::b_transport);
-    socket.register_nb_transport_fw(this, &Target::nb_transport_fw);
-    socket.register_transport_dbg(this, &Target::transport_dbg);
-    socket.register_get_direct_mem_ptr(this, &Target::get_direct_mem_ptr);
-  }
+  explicit Target(sc_core::sc_module_name name) : sc_module(name), socket("socket", *this) {}
 
  private:
   friend class sim::IndexedTargetSocket<Target, kWidth>;
