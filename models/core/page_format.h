@@ -47,9 +47,10 @@ struct PageFormat {
     for (unsigned above = 2; above <= kMaxLevels; ++above) notable_in_table |= level[above].reserved_in_table;
   }
 
+  static constexpr unsigned kIndexMask = (1u << kLevelBits) - 1;
   /// Index into the table of `at_level` for an input address.
   [[nodiscard]] static constexpr unsigned index(Address input, unsigned at_level) {
-    return static_cast<unsigned>(input >> (kPageShift + 9 * (at_level - 1))) & 511u;
+    return static_cast<unsigned>(input >> level_shift(at_level)) & kIndexMask;
   }
 
   [[nodiscard]] constexpr Permissions permissions(std::uint64_t entry) const {

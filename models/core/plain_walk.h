@@ -19,7 +19,7 @@ class PlainWalk {
         checked_(wanted_ | format_.notable_in_table),
         table_(space.root),
         level_(space.levels),
-        shift_(shift_of(level_)) {}
+        shift_(level_shift(level_)) {}
 
   /// Continues from a cached upper part; false, with nothing changed, when that does not have what is wanted.
   [[nodiscard]] bool skip_to(const WalkStart& start) {
@@ -27,13 +27,13 @@ class PlainWalk {
     if ((allowed & wanted_) != wanted_) return false;
     table_ = start.table;
     level_ = start.level;
-    shift_ = shift_of(level_);
+    shift_ = level_shift(level_);
     allowed_ = allowed;
     return true;
   }
 
   /// Host address of the 8-byte entry that is needed next, and its level; of the leaf when it is taken.
-  [[nodiscard]] Address entry_address() const { return table_ + 8u * ((input_ >> shift_) & 511u); }
+  [[nodiscard]] Address entry_address() const { return table_ + 8u * ((input_ >> shift_) & PageFormat::kIndexMask); }
   [[nodiscard]] std::size_t level() const { return level_; }
 
   /// Takes the entry asked for if it plainly leads to another table; false, with nothing changed, when not.
@@ -73,14 +73,11 @@ class PlainWalk {
   }
 
  private:
-  // How far an input address is shifted for its index into a table of this level.
-  [[nodiscard]] static unsigned shift_of(std::size_t level) { return static_cast<unsigned>(3 + 9 * level); }
-  static_assert(kPageShift == 12);
   void step_down(std::uint64_t entry) {
     allowed_ &= entry;
     table_ = entry & format_.address_mask;
     --level_;
-    shift_ -= 9;
+    shift_ -= kLevelBits;
   }
 
   const PageFormat& format_;
@@ -89,7 +86,7 @@ class PlainWalk {
   std::uint64_t checked_;  // the same, and those that an entry to a table has at none or only at some level
   Address table_;
   std::size_t level_;
-  unsigned shift_;                             // of level_
+  unsigned shift_;                             // level_shift() of level_
   std::uint64_t allowed_ = ~std::uint64_t{0};  // the bits that all entries so far have
   std::uint64_t leaf_ = 0;
 };

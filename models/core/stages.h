@@ -45,6 +45,9 @@ inline constexpr std::size_t kStageCount = static_cast<std::size_t>(Stage::kCoun
 
 /// Name as results show it, for example "walk_level_1".
 [[nodiscard]] const char* stage_name(Stage stage);
+/// Levels that have a stage each: the most that a table has.
+inline constexpr unsigned kWalkStages =
+    static_cast<unsigned>(Stage::WalkLevel1) - static_cast<unsigned>(Stage::WalkLevel5) + 1;
 [[nodiscard]] constexpr Stage walk_level_stage(unsigned level) {
   return static_cast<Stage>(static_cast<unsigned>(Stage::WalkLevel1) + 1 - level);
 }
@@ -90,7 +93,7 @@ class StageTimes {
   /// The same where all take the same time and none has been written.
   void charge_levels(std::size_t top, std::size_t count, Tick each) {
     // What isn't charged may say anything.
-    for (std::size_t level = 1; level <= 5; ++level) write_level(level, each);
+    for (std::size_t level = 1; level <= kWalkStages; ++level) write_level(level, each);
     charge_written(top, count);
   }
   [[nodiscard]] Tick of(Stage stage) const {
@@ -129,13 +132,13 @@ class StageTimes {
 
  private:
   // The levels of walks, a bit each.
-  static constexpr std::uint32_t kLevels = std::uint32_t{31} << static_cast<unsigned>(Stage::WalkLevel5);
-  static_assert(static_cast<unsigned>(Stage::WalkLevel1) == static_cast<unsigned>(Stage::WalkLevel5) + 4);
+  static constexpr std::uint32_t kLevels = ((std::uint32_t{1} << kWalkStages) - 1)
+                                           << static_cast<unsigned>(Stage::WalkLevel5);
 
   // The bits of so many of them (second) from a level (first) down.
-  static constexpr std::array<std::array<std::uint32_t, 6>, 6> kOfLevels = [] {
-    std::array<std::array<std::uint32_t, 6>, 6> bits{};
-    for (unsigned top = 1; top <= 5; ++top) {
+  static constexpr std::array<std::array<std::uint32_t, kWalkStages + 1>, kWalkStages + 1> kOfLevels = [] {
+    std::array<std::array<std::uint32_t, kWalkStages + 1>, kWalkStages + 1> bits{};
+    for (unsigned top = 1; top <= kWalkStages; ++top) {
       for (unsigned count = 1; count <= top; ++count) {
         bits[top][count] = ((std::uint32_t{1} << count) - 1) << static_cast<unsigned>(walk_level_stage(top));
       }

@@ -3,6 +3,7 @@
 // What it does: addresses, simulated time, permissions, requester ids. What it does not do: anything else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace iommu::core {
@@ -26,8 +27,14 @@ using RequesterId = std::uint16_t;
 inline constexpr unsigned kPageShift = 12;
 inline constexpr std::uint64_t kPageBytes = std::uint64_t{1} << kPageShift;
 
-/// Bytes that a leaf at this level of a table maps: level 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB, with 9 bits a level.
-[[nodiscard]] constexpr std::uint64_t level_bytes(unsigned level) { return kPageBytes << (9 * (level - 1)); }
+/// Bits of an input address that one level of tables decodes (512 entries of 8 bytes).
+inline constexpr unsigned kLevelBits = 9;
+/// The lowest bit of an input address that this level of a table decodes: what is below lies within one of its leaves.
+[[nodiscard]] constexpr unsigned level_shift(std::size_t level) {
+  return static_cast<unsigned>(kPageShift + kLevelBits * (level - 1));
+}
+/// Bytes that a leaf at this level of a table maps: level 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB.
+[[nodiscard]] constexpr std::uint64_t level_bytes(std::size_t level) { return std::uint64_t{1} << level_shift(level); }
 
 /// A set of bits 0 to `bits` - 1; all ones from 64 on.
 [[nodiscard]] constexpr std::uint64_t low_mask(unsigned bits) {

@@ -53,7 +53,7 @@ class WalkCache {
   };
   [[nodiscard]] static std::uint64_t key(std::uint32_t domain, Address input, unsigned level) {
     return (std::uint64_t{1} << 63) | (std::uint64_t{domain & 0xFFFF} << 45) |
-           ((input >> (kPageShift + 9 * (level - 1))) & low_mask(45));
+           ((input >> level_shift(level)) & low_mask(45));
   }
 
   std::vector<TlbArray<Entry>> by_level_;

@@ -39,6 +39,8 @@ struct WalkJob {
   core::Tick end = 0;
 };
 
+static_assert(core::kWalkStages == core::kMaxLevels);
+
 class WalkClient {
  public:
   virtual ~WalkClient() = default;
