@@ -108,9 +108,8 @@ bool TranslationUnit::goes_early(Piece& piece) {
   no_longer_in_flight(piece);
   note_outcome(piece);
   Transaction& transaction = *piece.transaction;
-  if (!config_.in_order && piece.flow.used_table() && is_simple(*transaction.payload, transaction.extension)) {
-    known_->remember(piece.flow.request(), piece.flow.mapping().permissions, piece.flow.host_address(), piece.entry,
-                     known_->epoch);
+  if (piece.flow.used_table() && is_simple(*transaction.payload, transaction.extension)) {
+    known_->remember(piece.flow.request(), piece.flow.mapping().permissions, piece.flow.host_address(), piece.entry);
   }
   ++transaction.begun;
   prepare_downstream(piece);

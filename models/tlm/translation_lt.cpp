@@ -119,7 +119,7 @@ void TranslationUnit::run_answered(int port, ::tlm::tlm_generic_payload& payload
       front_end_->check_output(request, &space, host)) {
     return go_on_answered(port, payload, delay, arrival, space, answer);
   }
-  known_->remember(request, answer.mapping.permissions, host, answer.entry, known_->epoch);
+  known_->remember(request, answer.mapping.permissions, host, answer.entry);
   pass_simple(payload, extension, delay, arrival, answer, host);
 }
 
@@ -196,7 +196,7 @@ bool TranslationUnit::note_walked(const ::tlm::tlm_generic_payload& payload, con
   const core::Request request = simple_request(payload, extension);
   if (front_end_->check_output(request, &walk.job.space, host)) return false;
   if (unchanged) {
-    known_->remember(request, std::get<core::Mapping>(walk.job.outcome).permissions, host, {}, known_->epoch);
+    known_->remember(request, std::get<core::Mapping>(walk.job.outcome).permissions, host, {});
   }
   return true;
 }

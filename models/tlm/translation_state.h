@@ -85,11 +85,11 @@ struct TranslationUnit::KnownPages {
     ++changes;
   }
   void remember(const core::Request& request, core::Permissions permissions, core::Address host,
-                const core::IotlbRef& entry, std::uint64_t checked_in) {
+                const core::IotlbRef& entry) {
     const std::uint64_t page = request.address >> core::kPageShift;
     const std::uint32_t by = who(request.requester, request.kind == core::AccessKind::Write);
     ++changes;
-    place(page, by) = {page, by, permissions, checked_in, host & ~(core::kPageBytes - 1), entry};
+    place(page, by) = {page, by, permissions, epoch, host & ~(core::kPageBytes - 1), entry};
   }
   [[nodiscard]] static std::uint32_t who(core::RequesterId requester, bool write) {
     return KnownPage::who_asks(requester, write);
