@@ -36,9 +36,8 @@ void IotlbArray::fill_piece(RequesterId tag, Address input, const Mapping& mappi
 
 void IotlbArray::fill(RequesterId tag, const Mapping& mapping, Tick ready_at) {
   // Most often a small page that has just been missed takes another one's place, where nothing but small pages is.
-  if (tag == missed_tag_ && mapping.input_page == missed_page_ && mapping.level == 1 && levels_ == kSmallOnly) {
-    if (IotlbEntry* entry = array_.replace_missed()) {
-      missed_tag_ = kNone;
+  if (mapping.level == 1 && levels_ == kSmallOnly) {
+    if (IotlbEntry* entry = array_.replace_missed(key(tag, mapping.input_page, 1))) {
       last_tag_ = kNone;
       ++counters.evictions;
       return put(*entry, mapping, ready_at, 1);

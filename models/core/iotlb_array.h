@@ -66,10 +66,7 @@ class IotlbArray {
   }
   /// The same where one look is enough; false, with nothing changed, when it takes a closer one.
   [[nodiscard]] bool misses_at_once(RequesterId tag, Address input) {
-    if (levels_ != kSmallOnly || !array_.misses_at_once(key(tag, input, 1), set(input, 1))) return false;
-    missed_tag_ = tag;
-    missed_page_ = input & ~(kPageBytes - 1);
-    return true;
+    return levels_ == kSmallOnly && array_.misses_at_once(key(tag, input, 1), set(input, 1));
   }
   /// As find() where the last look-up that found something found it too, which is most often so; otherwise nullptr.
   [[nodiscard]] const IotlbEntry* find_last(RequesterId tag, Address input) const {
@@ -146,21 +143,15 @@ class IotlbArray {
   // bit 63 valid, 62:61 level - 1, 60:45 tag, 44:0 page number at 4 KiB granularity divided by the page's size
   [[nodiscard]] static std::uint64_t key(RequesterId tag, Address input, unsigned level) {
     return (std::uint64_t{1} << 63) | (std::uint64_t{level - 1} << 61) | (std::uint64_t{tag} << 45) |
-           ((input >> (kPageShift + 9 * (level - 1))) & low_mask(45));
+           ((input >> level_shift(level)) & low_mask(45));
   }
-  [[nodiscard]] static std::uint64_t set(Address input, unsigned level) {
-    return input >> (kPageShift + 9 * (level - 1));
-  }
+  [[nodiscard]] static std::uint64_t set(Address input, unsigned level) { return input >> level_shift(level); }
 
   // Where the last look-up that found something would find the same again, until anything changes.
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   std::uint32_t last_tag_ = kNone;
   Address last_page_ = 0;
   std::uint64_t last_mask_ = 0;
-
-  // What misses_at_once() has missed last: its key is what array_ has seen.
-  std::uint32_t missed_tag_ = kNone;
-  Address missed_page_ = 0;
 
   IotlbConfig config_;
   TlbArray<IotlbEntry> array_;

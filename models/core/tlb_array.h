@@ -75,12 +75,12 @@ class TlbArray {
     seen_ = {key, of_set, home};
     return true;
   }
-  /// As place_for() of the key that misses_at_once() has missed last, where that takes only a few steps: over the oldest of
-  /// a full set, with no other key to move in the index. nullptr, with nothing changed, when it takes more, or when another
-  /// key has come since.
-  [[nodiscard]] Data* replace_missed() {
+  /// As place_for() of a key that misses_at_once() has missed last, in the set that it was looked for in, where that takes
+  /// only a few steps: over the oldest of a full set, with no other key to move in the index. nullptr, with nothing changed,
+  /// when it takes more, when another key has been missed or when one has come since.
+  [[nodiscard]] Data* replace_missed(std::uint64_t key) {
     SetState& state = set_states_[seen_.set];
-    if (seen_.key == kEmpty || state.free_from != ways_) return nullptr;
+    if (seen_.key != key || state.free_from != ways_) return nullptr;
     const std::uint32_t i = entries_[state.newest].newer;
     Entry& entry = entries_[i];
     const std::uint32_t gap = entry.place;
@@ -89,7 +89,7 @@ class TlbArray {
     index_[gap] = kNone;
     index_[home] = i;
     entry.place = home;
-    entry.key = seen_.key;
+    entry.key = key;
     state.newest = i;
     last_ = i;
     seen_.key = kEmpty;

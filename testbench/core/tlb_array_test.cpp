@@ -232,34 +232,38 @@ TEST_CASE("a key that was missed is put in once, whatever comes in between") {
 
 TEST_CASE("a key that was seen to be missing takes the oldest one's place, until another one has come") {
   TlbArray<int> array(1, 16, Replacement::Lru);
-  CHECK(array.replace_missed() == nullptr);
+  CHECK(array.replace_missed(500) == nullptr);
   CHECK(array.misses_at_once(500, 0));
-  CHECK(array.replace_missed() == nullptr);  // there is room
+  CHECK(array.replace_missed(500) == nullptr);  // there is room
   for (int i = 0; i < 16; ++i) array.insert(1 + static_cast<std::uint64_t>(i), 0, i);
-  CHECK(array.replace_missed() == nullptr);  // others have come since
+  CHECK(array.replace_missed(500) == nullptr);  // others have come since
   CHECK_FALSE(array.misses_at_once(1, 0));
   CHECK(array.misses_at_once(500, 0));
   CHECK(array.misses(600, 0));
   CHECK(array.find(700, 0) == nullptr);
-  int* data = array.replace_missed();
+  CHECK(array.replace_missed(600) == nullptr);  // not seen at one look
+  int* data = array.replace_missed(500);
   REQUIRE(data != nullptr);
   CHECK(*data == 0);
   *data = 50;
-  CHECK(array.replace_missed() == nullptr);  // once
+  CHECK(array.replace_missed(500) == nullptr);  // once
   CHECK(*array.find(500, 0) == 50);
   CHECK(array.find(600, 0) == nullptr);
   CHECK(array.find(700, 0) == nullptr);
   CHECK(array.find(1, 0) == nullptr);
   CHECK(array.size() == 16);
   // Nor over itself when it is the oldest, wherever it stands.
+  int tried = 0;
   for (std::uint64_t one = 1000; one < 1100; ++one) {
-    if (!array.misses_at_once(one, 0) || array.replace_missed() == nullptr) continue;
+    if (!array.misses_at_once(one, 0) || array.replace_missed(one) == nullptr) continue;
     for (std::uint64_t k = 2; k < one; ++k) static_cast<void>(array.find(k, 0));
-    CHECK(array.replace_missed() == nullptr);
+    CHECK(array.replace_missed(one) == nullptr);
+    ++tried;
   }
+  CHECK(tried > 3);
   TlbArray<int> none(0, 0, Replacement::Lru);
   CHECK_FALSE(none.misses_at_once(1, 0));
-  CHECK(none.replace_missed() == nullptr);
+  CHECK(none.replace_missed(1) == nullptr);
 }
 
 TEST_CASE("a key's place says what stood there") {
@@ -443,7 +447,7 @@ TEST_CASE("against a naive array: 20,000 random operations for each policy and s
           }
           const std::uint64_t another = 1 + random.below(keys);
           if (random.chance(1, 3)) same = same && array.misses(another, another) == !naive.has(another, another);
-          if (int* data = array.replace_missed()) {
+          if (int* data = array.replace_missed(seen == 0 ? k : seen)) {
             const auto expected = seen == 0 ? std::nullopt : naive.insert(seen, seen, i);
             same = same && expected.has_value() && *data == *expected;
             *data = i;
