@@ -211,8 +211,8 @@ BuddyAllocator::Block BuddyAllocator::lowest_source(unsigned order, std::uint64_
   return source;
 }
 
-// The usual case: the first of all free blocks of this order or a higher one gives its beginning. The rests of it are each the first free
-// block of their orders then.
+// The usual case: the first of all free blocks of this order or a higher one gives its beginning. Each rest of it is the first free block of
+// its order then, so that nothing has to be searched for.
 std::uint64_t BuddyAllocator::split_lowest(Block source, unsigned order) {
   PageMap<NoValue>& blocks = free_[source.order];
   blocks.erase(source.first);

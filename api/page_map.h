@@ -69,8 +69,8 @@ class PageMap {
     if (into.empty() || into.back().page < page) return into.emplace_back(page);
     const std::size_t at = static_cast<std::size_t>(first_after(into, page) - into.data());
     latest_after_ = at + 1;  // where the next page comes
-    const Entry last = into.back();
-    into.push_back(last);
+    // As emplace(), but the new entry is made in its place.
+    into.push_back(into.back());
     const auto place = into.begin() + static_cast<std::ptrdiff_t>(at);
     std::move_backward(place, into.end() - 2, into.end() - 1);
     static_cast<Value&>(*place) = Value();

@@ -11,6 +11,8 @@ LINK = ("link_tests",)
 CACHE = ("core_tests",)
 MEMORY = ("machine_tests",)
 MASTER = ("tlm_tests",)
+BUDDY = ("test_buddy_allocator",)
+PAGES = ("test_api_driver",)
 
 
 def m(what, file, old, new, programs):
@@ -77,6 +79,10 @@ MUTANTS = [
     m("an overflow of fault records is not told", "api/vtd_faults.cpp", "      ++lost_;\n", "", DDI),
     m("the fault event stays masked after a storm", "api/vtd_faults.cpp", "      state_ = State::Open;\n      set_mask(false);", "      state_ = State::Open;", DDI),
     m("disabling fault reporting does not wait for the handler", "api/fault_functions.cpp", "  if (NT_SUCCESS(status)) faults_.wait_for_handler(requester);\n", "", DDI),
+    m("the rests of the lowest block are not known as the lowest", "api/buddy_allocator.cpp", "    lowest_[o] = source.first + order_pages(o);\n    free_[o].insert(lowest_[o]);",
+      "    free_[o].insert(source.first + order_pages(o));", BUDDY),
+    m("smaller orders keep a lowest block that was split", "api/buddy_allocator.cpp", "  if (order != 0) set_lowest(order - 1, lowest_[order - 1]);\n", "", BUDDY),
+    m("a page map trusts its guess", "api/page_map.h", "begin[at - 1].page <= page && page < begin[at].page;", "page < begin[at].page;", PAGES),
     # The model.
     m("a page-selective invalidation covers one page too few", "models/vtd/invalidation.cpp", "  scope.last = scope.first | below;",
       "  scope.last = scope.first | (below >> 1);", VTD),
@@ -112,6 +118,7 @@ MUTANTS = [
     m("what was seen to be missing is put in after others", "models/core/tlb_array.h", "    missed_.key = kEmpty;\n    seen_.key = kEmpty;\n    // What a set",
       "    missed_.key = kEmpty;\n    // What a set", CACHE),
     m("a key's place is taken from under those behind it", "models/core/tlb_array.h", "index_[next(gap)] != kNone || (index_[home] != kNone", "(index_[home] != kNone", CACHE),
+    m("a fill takes the place that another key was looked up for", "models/core/tlb_array.h", "if (seen_.key != key || state.free_from", "if (seen_.key == kEmpty || state.free_from", CACHE),
     m("what was missed once is put in twice", "models/core/tlb_array.h", "    seen_.key = kEmpty;\n    missed_.key = kEmpty;\n    return &data_[i];", "    missed_.key = kEmpty;\n    return &data_[i];", CACHE),
     m("a look-up that misses is not counted", "models/tlm/iotlb.cpp", "  ++array_.counters.misses;\n", "", TIMED),
     m("a full set of fault records overwrites the oldest", "models/vtd/fault_recorder.cpp", "    bank_.set(FSTS, fsts::PFO.set(status, 1));\n    return;", "    bank_.set(FSTS, fsts::PFO.set(status, 1));", VTD),
